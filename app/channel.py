@@ -1,0 +1,60 @@
+"""What waitress leaves to us: when a request arrived, health checks that never queue, refusals in JSON."""
+
+import json
+import time
+
+from waitress.channel import HTTPChannel
+from waitress.task import ErrorTask, ThreadedTaskDispatcher
+
+from app import deadline
+from app.answers import new_request_id
+from app.routes.health import PATH as HEALTH_PATH
+
+
+class Refusal(ErrorTask):
+    """What waitress itself refuses, such as malformed HTTP, in the shape of every other refusal."""
+
+    def execute(self) -> None:
+        """Writes the answer and closes the connection."""
+        error = self.request.error  # type: ignore[attr-defined]
+        body = json.dumps({"error": f"{error.reason}.", "details": error.body}).encode()
+        self.status = f"{error.code} {error.reason}"
+        self.response_headers = [("Content-Type", "application/json"), ("X-Request-Id", new_request_id())]
+        self.set_close_on_finish()
+        self.content_length = len(body)
+        self.write(body)
+
+
+class Channel(HTTPChannel):
+    """A client's connection. Knows when its request was complete, and says good-bye while we stop."""
+
+    error_task_class = Refusal
+    arrived = 0.0
+
+    def service(self) -> None:
+        """Answers one request, in a worker thread."""
+        deadline.begin(self.arrived)
+        dispatcher = self.server.task_dispatcher
+        if isinstance(dispatcher, Dispatcher) and dispatcher.stopping:
+            self.requests[0].headers["CONNECTION"] = "close"  # type: ignore[index]  # a dict, says waitress
+        super().service()
+
+
+class Dispatcher(ThreadedTaskDispatcher):
+    """Worker threads, and one more for health checks, which must not wait behind a hundred batches."""
+
+    def __init__(self, threads: int) -> None:
+        super().__init__()
+        self.stopping = False
+        self._health = ThreadedTaskDispatcher()
+        self._health.set_thread_count(1)
+        self.set_thread_count(threads)
+
+    # What waitress calls a task here is a channel; its published types say otherwise.
+    def add_task(self, task: Channel) -> None:  # type: ignore[override]
+        """Queues the channel's next request, and notes the time: waiting counts towards the deadline."""
+        task.arrived = time.monotonic()
+        if getattr(task.requests[0], "path", "") == HEALTH_PATH:
+            self._health.add_task(task)  # type: ignore[arg-type]
+        else:
+            super().add_task(task)  # type: ignore[arg-type]

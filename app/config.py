@@ -1,0 +1,131 @@
+"""Every setting in one typed table: the only module that reads the environment."""
+
+import difflib
+import os
+from collections.abc import Mapping
+from dataclasses import MISSING, Field, dataclass, field, fields
+from typing import Any
+
+# Variables of the hosts' own clients: they may be set on the same machine and mean nothing here.
+CLIENTS_OWN = frozenset({"TELEMETRY_HOST_ID", "TELEMETRY_ENDPOINT"})
+PREFIX = "TELEMETRY_"
+
+
+class ConfigError(Exception):
+    """A setting is missing, unknown or malformed; the text names it and the remedy."""
+
+
+def _setting(
+    variable: str, help_text: str, default: Any = MISSING, *, low: int | None = None, high: int | None = None
+) -> Any:
+    metadata = {"variable": variable, "help": help_text, "low": low, "high": high}
+    if default is MISSING:
+        return field(metadata=metadata)
+    return field(default=default, metadata=metadata)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What the environment says, checked; field order is the order of the README's table."""
+
+    database_url: str = _setting("DATABASE_URL", "Any libpq URL; several hosts and Unix sockets included.")
+    host: str = _setting("HOST", "Address to listen on where no socket is handed over.", "127.0.0.1")
+    port: int = _setting("PORT", "Port to listen on where no socket is handed over.", 3001, low=0, high=65535)
+
+    # Enough to keep a commit in flight per core and decode the next batch meanwhile; more only adds switching.
+    threads: int = _setting("TELEMETRY_THREADS", "Requests worked on at once, per process.", 8, low=1, high=256)
+    pool_size: int = _setting(
+        "TELEMETRY_POOL_SIZE", "Database connections for requests, per process.", 4, low=1, high=100
+    )
+    # Browsers never come here: each connection is a host's, or the proxy's, and costs one file descriptor.
+    connections: int = _setting(
+        "TELEMETRY_CONNECTIONS", "Open client connections, per process.", 1000, low=1, high=100_000
+    )
+    max_batch_events: int = _setting(
+        "TELEMETRY_MAX_BATCH_EVENTS", "Events in one batch; some clients send up to 1000.", 100, low=1, high=10_000
+    )
+    shutdown_seconds: int = _setting(
+        "TELEMETRY_SHUTDOWN_SECONDS", "How long a stop waits for the requests in hand.", 10, low=0, high=600
+    )
+    # waitress calls the peer of a Unix socket "localhost"; over TCP a peer is an address and never equals it.
+    trusted_proxy: str = _setting(
+        "TELEMETRY_TRUSTED_PROXY",
+        "The peer whose X-Forwarded-For is believed: an address, or localhost for whoever comes by the Unix socket.",
+        "localhost",
+    )
+    metrics_port: int = _setting(
+        "TELEMETRY_METRICS_PORT", "Loopback port of /metrics; 0 switches it off.", 9464, low=0, high=65535
+    )
+    metrics_dir: str = _setting(
+        "TELEMETRY_METRICS_DIR",
+        "Folder where processes share their counters; empty: each process counts for itself.",
+        "",
+    )
+    event_retention_days: int = _setting(
+        "TELEMETRY_EVENT_RETENTION_DAYS", "Days that events are kept; 0 keeps them for ever.", 400, low=0, high=36_500
+    )
+    transcript_retention_days: int = _setting(
+        "TELEMETRY_TRANSCRIPT_RETENTION_DAYS",
+        "Days that a transcript is kept after its last change; 0 keeps it for ever.",
+        180,
+        low=0,
+        high=36_500,
+    )
+    quarantine_retention_days: int = _setting(
+        "TELEMETRY_QUARANTINE_RETENTION_DAYS",
+        "Days that a quarantined event is kept after it last came; 0 keeps it for ever.",
+        30,
+        low=0,
+        high=36_500,
+    )
+
+    # Handed over by systemd, not set by people: number of listening sockets from descriptor 3 on, and where to
+    # say that we are ready.
+    listen_fds: int = 0
+    notify_socket: str = ""
+
+
+def table() -> list[Field[Any]]:
+    """The settings that people set, in order; `metadata` holds variable, help, low and high."""
+    return [entry for entry in fields(Settings) if entry.metadata]
+
+
+def load(environ: Mapping[str, str]) -> Settings:
+    """Settings from `environ`; raises ConfigError with the variable's name for whatever is wrong."""
+    known = {entry.metadata["variable"]: entry for entry in table()}
+    for name in sorted(environ):
+        if name.startswith(PREFIX) and name not in known and name not in CLIENTS_OWN:
+            close = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {close[0]}?" if close else "see the settings in the README."
+            raise ConfigError(f"{name} is no setting; {hint}")
+    values: dict[str, Any] = {
+        entry.name: _value(entry, environ[variable]) for variable, entry in known.items() if environ.get(variable)
+    }
+    if "database_url" not in values:
+        raise ConfigError(
+            "DATABASE_URL is not set; give a libpq URL such as postgresql://telemetry@127.0.0.1/agent_telemetry."
+        )
+    return Settings(**values, listen_fds=_listen_fds(environ), notify_socket=environ.get("NOTIFY_SOCKET", ""))
+
+
+def _value(entry: Field[Any], text: str) -> str | int:
+    if entry.type is str or entry.type == "str":
+        return text
+    variable, low, high = (entry.metadata[name] for name in ("variable", "low", "high"))
+    try:
+        number = int(text)
+    except ValueError:
+        raise ConfigError(f"{variable} must be a whole number from {low} to {high}, not {text!r}.") from None
+    if not low <= number <= high:
+        raise ConfigError(f"{variable} must be from {low} to {high}, not {number}.")
+    return number
+
+
+def _listen_fds(environ: Mapping[str, str]) -> int:
+    """Sockets handed over by systemd; none where they were meant for another process (sd_listen_fds(3))."""
+    if environ.get("LISTEN_PID") != str(os.getpid()):
+        return 0
+    try:
+        return max(0, int(environ.get("LISTEN_FDS", "0")))
+    except ValueError:
+        raise ConfigError("LISTEN_FDS must be a number; systemd sets it, nobody else should.") from None

@@ -1,0 +1,1 @@
+"""marshmallow: what an event and a transcript are. Knows neither Flask nor SQL."""

@@ -1,0 +1,156 @@
+"""From a request's body to checked events: each event is decoded and judged alone, so none costs its neighbours."""
+
+import json
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+from marshmallow import ValidationError
+
+from app.errors import BadRequest
+from app.schemas.event import EVENT, KNOWN, outcome
+from app.schemas.identity import Identifier
+from app.schemas.text import needs_care, storable, too_deep
+from app.store.events import Event
+
+Errors = dict[str, Any]
+SHAPE = 'Send {"events": [...]} with an array of events.'
+
+
+class _Body(msgspec.Struct):
+    events: list[msgspec.Raw]
+
+
+_BODY = msgspec.json.Decoder(_Body)
+
+
+@dataclass(slots=True)
+class Rejected:
+    """An event that was not accepted: its place in the request, errors by field, its JSON as received."""
+
+    index: int
+    errors: Errors
+    raw: bytes
+    # For a host that the key may not write: told to the client, but not kept.
+    foreign: bool = False
+
+
+@dataclass(slots=True)
+class Batch:
+    """One request's events, checked; event n stood at `places[n]` of `raws`, their JSON as received."""
+
+    raws: list[bytes]
+    events: list[Event] = field(default_factory=list)
+    places: list[int] = field(default_factory=list)
+    rejected: list[Rejected] = field(default_factory=list)
+
+
+def load_batch(body: bytes, host_id: str, max_events: int) -> Batch:
+    """Checks the events in `body` (JSON, UTF-8) for a key of `host_id` ("*" is any host).
+
+    Raises BadRequest where the body as a whole is not what the contract says.
+    """
+    raws = _split(body)
+    if not 1 <= len(raws) <= max_events:
+        raise BadRequest(f"A batch holds 1 to {max_events} events, not {len(raws)}.")
+    batch, identifier = Batch(raws), Identifier()
+    for index, raw in enumerate(raws):
+        try:
+            event = _load(raw, identifier, host_id)
+        except ValidationError as error:
+            batch.rejected.append(Rejected(index, messages(error), raw))
+        except _Foreign:
+            errors = {"hostId": ["This key may not write for this host."]}
+            batch.rejected.append(Rejected(index, errors, raw, foreign=True))
+        else:
+            batch.events.append(event)
+            batch.places.append(index)
+    return batch
+
+
+def messages(error: ValidationError) -> Errors:
+    """The error's messages by field; "_schema" is the event as a whole."""
+    return error.messages if isinstance(error.messages, dict) else {"_schema": error.messages}
+
+
+class _Foreign(Exception):
+    """The event is for a host that the key may not write."""
+
+
+def _split(body: bytes) -> list[bytes]:
+    body = body.removeprefix(b"\xef\xbb\xbf")
+    try:
+        return [bytes(raw) for raw in _BODY.decode(body).events]
+    except msgspec.ValidationError as error:
+        raise BadRequest(SHAPE) from error
+    except RecursionError as error:
+        raise BadRequest("The JSON is nested too deeply.") from error
+    except msgspec.DecodeError as error:
+        return _split_leniently(body, str(error))
+
+
+def _split_leniently(body: bytes, problem: str) -> list[bytes]:
+    """As `_split`, for what strict JSON forbids and clients send all the same: lone surrogates (JavaScript) and NaN
+    (Python). The event that holds them is judged by itself.
+    """
+    try:
+        decoded = json.loads(body.decode("utf-8"), parse_int=_parse_int)
+    except RecursionError as error:
+        raise BadRequest("The JSON is nested too deeply.") from error
+    except ValueError as error:
+        raise BadRequest("The body is not JSON in UTF-8.", problem) from error
+    if not isinstance(decoded, dict) or not isinstance(decoded.get("events"), list):
+        raise BadRequest(SHAPE)
+    return [json.dumps(event).encode("ascii") for event in decoded["events"]]
+
+
+def _load(raw: bytes, identifier: Identifier, host_id: str) -> Event:
+    if too_deep(raw):
+        raise ValidationError("Nested too deeply.")
+    content = _decode(raw)
+    if not isinstance(content, dict):
+        raise ValidationError("Not an object.")
+    kept = {name: value for name, value in content.items() if value is not None}
+    if needs_care(raw):
+        kept = storable(kept)
+    if host_id not in ("*", kept.get("hostId")) and isinstance(kept.get("hostId"), str):
+        raise _Foreign
+    values: dict[str, Any] = EVENT.load(kept)
+    return Event(
+        identity=identifier.identify(content, values.get("timestamp")),
+        passing="event_id" not in values and "timestamp" not in values,
+        outcome=outcome(values.get("decision")),
+        values=values,
+        attributes={name: value for name, value in kept.items() if name not in KNOWN},
+    )
+
+
+def _decode(raw: bytes) -> Any:
+    """The JSON value of one event; ValidationError where it holds what no column and no JSON can."""
+    try:
+        return msgspec.json.decode(raw)
+    except UnicodeDecodeError as error:
+        raise ValidationError("Not UTF-8.") from error
+    except msgspec.ValidationError as error:
+        raise ValidationError("A number is out of range.") from error
+    except msgspec.DecodeError:
+        content = json.loads(raw, parse_int=_parse_int)
+    if not _finite(content):
+        raise ValidationError("A number is out of range, or NaN.")
+    return content
+
+
+def _parse_int(digits: str) -> int | float:
+    # Beyond this Python refuses to convert, and would refuse the whole batch.
+    return int(digits) if len(digits) <= 4000 else math.inf
+
+
+def _finite(value: Any) -> bool:
+    if isinstance(value, float):
+        return math.isfinite(value)
+    if isinstance(value, dict):
+        return all(map(_finite, value.values()))
+    if isinstance(value, list):
+        return all(map(_finite, value))
+    return True

@@ -1,0 +1,122 @@
+"""The collector's process: waitress with limits that suit it, sockets from systemd or its own, a clean stop."""
+
+import logging
+import signal
+import socket
+import time
+from types import FrameType
+from typing import Any
+
+from waitress import wasyncore
+from waitress.server import BaseWSGIServer, create_server
+
+from app import create_app
+from app.body import MIB
+from app.channel import Channel, Dispatcher
+from app.config import ConfigError, Settings
+
+log = logging.getLogger(__name__)
+
+FIRST_LISTEN_FD = 3
+# Above every route's own limit: a body is read whole and refused in JSON, rather than cut off while it is sent.
+BODY_LIMIT = 64 * MIB
+# While stopping: how long an idle connection stays, so that what the proxy has just sent on it is still answered.
+LINGER_SECONDS = 0.5
+
+
+def serve(settings: Settings) -> None:
+    """Runs the collector until SIGTERM or SIGINT. Raises ConfigError where it cannot listen."""
+    sockets = _sockets(settings)
+    app = create_app(settings)
+    app.extensions["collector"].database.open()
+    dispatcher = Dispatcher(settings.threads)
+    connections: dict[int, Any] = {}
+    create_server(
+        app,
+        map=connections,
+        _dispatcher=dispatcher,
+        sockets=sockets,
+        ident=None,
+        connection_limit=settings.connections,
+        # select() ends at descriptor 1023.
+        asyncore_use_poll=True,
+        max_request_body_size=BODY_LIMIT,
+        max_request_header_size=64 * 1024,
+        backlog=1024,
+        trusted_proxy=settings.trusted_proxy or None,
+        trusted_proxy_count=1,
+        trusted_proxy_headers={"x-forwarded-for"},
+        clear_untrusted_proxy_headers=True,
+    )
+    servers = [entry for entry in connections.values() if isinstance(entry, BaseWSGIServer)]
+    for server in servers:
+        server.channel_class = Channel
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        dispatcher.stopping = True
+        servers[0].pull_trigger()
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    _notify(settings, "READY=1")
+    log.info("listening", extra={"fields": {"addresses": [_address(sock) for sock in sockets]}})
+    while not dispatcher.stopping:
+        wasyncore.loop(timeout=1, use_poll=True, map=connections, count=1)
+    _notify(settings, "STOPPING=1")
+    _drain(servers, connections, settings.shutdown_seconds)
+    app.extensions["collector"].database.close()
+    log.info("stopped")
+
+
+def _drain(servers: list[BaseWSGIServer], connections: dict[int, Any], seconds: float) -> None:
+    """Accepts nothing more, answers what was sent, at most `seconds` long. New clients wait in the shared socket."""
+    for server in servers:
+        server.accepting = False
+        server.del_channel()
+        if server.socket is not None:
+            server.socket.close()
+    began = time.monotonic()
+    while True:
+        channels = [entry for entry in connections.values() if isinstance(entry, Channel)]
+        elapsed = time.monotonic() - began
+        if not channels or elapsed >= seconds:
+            break
+        for channel in channels:
+            busy = channel.requests or channel.request is not None or channel.total_outbufs_len
+            if not busy and elapsed >= LINGER_SECONDS:
+                channel.will_close = True
+        wasyncore.loop(timeout=0.05, use_poll=True, map=connections, count=1)
+    if channels:
+        log.warning("stopped with requests in hand", extra={"fields": {"connections": len(channels)}})
+
+
+def _sockets(settings: Settings) -> list[socket.socket]:
+    """The sockets that systemd hands over (sd_listen_fds(3)), else one of our own."""
+    if settings.listen_fds:
+        descriptors = range(FIRST_LISTEN_FD, FIRST_LISTEN_FD + settings.listen_fds)
+        return [socket.socket(fileno=descriptor) for descriptor in descriptors]
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        own = socket.socket(family, kind, protocol)
+        own.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        own.bind(address)
+    except OSError as error:
+        raise ConfigError(
+            f"Cannot listen on {settings.host}:{settings.port} ({error.strerror}); set HOST and PORT to a free address."
+        ) from error
+    return [own]
+
+
+def _address(sock: socket.socket) -> str:
+    name = sock.getsockname()
+    return name if isinstance(name, str) else f"{name[0]}:{name[1]}"
+
+
+def _notify(settings: Settings, state: str) -> None:
+    """Tells systemd (sd_notify(3)); a name that begins with @ is in the abstract namespace."""
+    if not settings.notify_socket:
+        return
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+        sender.sendto(state.encode(), settings.notify_socket.replace("@", "\0", 1))

@@ -1,0 +1,1 @@
+"""PostgreSQL: a file a table, a function a statement. Knows neither Flask nor HTTP."""

@@ -1,0 +1,82 @@
+"""Words that repeat from event to event, stored once and known by number: series, sessions, working_dirs."""
+
+import hashlib
+import threading
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+
+import msgspec
+from psycopg import sql
+
+from app.store.database import BoundedConnection
+
+Words = tuple[str | None, ...]
+
+# Entries remembered a process and table; beyond it all are forgotten, which costs look-ups and nothing else.
+REMEMBERED = 50_000
+
+
+@dataclass
+class WordTable:
+    """One table of words, and the numbers that this process remembers.
+
+    Each number is confirmed in the database once a day by stamping `last_used_on`, so that `maintain` can delete
+    what was not used for longer than any event lives, and never a number that some process still remembers.
+    """
+
+    name: str
+    key: str
+    columns: Sequence[str]
+    _keys: dict[Words, int] = field(default_factory=dict)
+    _day: date = date.min
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def forget(self) -> None:
+        """Drops what is remembered: after a new connection the server may be another, restored from a backup."""
+        with self._lock:
+            self._keys = {}
+
+    def keys(self, connection: BoundedConnection, wanted: Iterable[Words]) -> dict[Words, int]:
+        """The number of each of `wanted` (a value a column), stored where it is new.
+
+        Commits by itself, before the events that refer to it: a number is remembered only once it is durable.
+        """
+        today = datetime.now(UTC).date()
+        with self._lock:
+            if self._day != today or len(self._keys) > REMEMBERED:
+                self._keys, self._day = {}, today
+            remembered = self._keys
+        found = {words: remembered.get(words) for words in wanted}
+        missing = [words for words, key in found.items() if key is None]
+        if missing:
+            stored = self._store(connection, missing)
+            found.update(stored)
+            # The same dictionary as before: what was forgotten meanwhile stays forgotten.
+            remembered.update(stored)
+        return {words: key for words, key in found.items() if key is not None}
+
+    def _store(self, connection: BoundedConnection, missing: list[Words]) -> dict[Words, int]:
+        by_digest = {digest(words): words for words in missing}
+        # In one order everywhere, so that two processes never wait for each other.
+        rows = [{"digest": key, **dict(zip(self.columns, by_digest[key], strict=True))} for key in sorted(by_digest)]
+        columns = [sql.Identifier(column) for column in self.columns]
+        statement = sql.SQL(
+            "INSERT INTO {table} AS t (digest, {columns})"
+            " SELECT digest, {columns} FROM json_to_recordset(%s) AS r(digest uuid, {types})"
+            " ON CONFLICT (digest) DO UPDATE SET last_used_on = CURRENT_DATE"
+            " RETURNING {key}, digest::text"
+        ).format(
+            table=sql.Identifier(self.name),
+            key=sql.Identifier(self.key),
+            columns=sql.SQL(", ").join(columns),
+            types=sql.SQL(", ").join(sql.SQL("{} text").format(column) for column in columns),
+        )
+        cursor = connection.execute(statement, (msgspec.json.encode(rows).decode(),))
+        return {by_digest[text]: key for key, text in cursor}
+
+
+def digest(words: Words) -> str:
+    """The 128 bits that stand for `words`, in PostgreSQL's form of a uuid."""
+    text = hashlib.blake2b(msgspec.json.encode(words), digest_size=16).hexdigest()
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
