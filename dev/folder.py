@@ -1,0 +1,65 @@
+"""The folder that an embedded server lives in: made for its user alone, kept by one launcher at a time."""
+
+import fcntl
+import os
+from pathlib import Path
+
+from dev.programs import Account, EmbeddedError, succeeds
+
+# The shortest that a system of ours has for a Unix socket's address (macOS: 104 bytes with the last one zero).
+SOCKET_PATH_BYTES = 103
+SOCKET_NAME = ".s.PGSQL.5432"
+
+
+def make_folder(directory: Path, account: Account) -> None:
+    """Makes the folder, unless it is there, and those above it; one that is there is never changed.
+
+    Raises EmbeddedError when it cannot be made, or the account may not write to it.
+    """
+    try:
+        for parent in reversed(directory.parents):
+            if not parent.exists():
+                parent.mkdir()
+                # Another account has to get through, whatever the umask is.
+                parent.chmod(0o700 if account.user is None else 0o755)
+        if not directory.exists():
+            make_private(directory, account)
+    except OSError as error:
+        raise EmbeddedError(f"The folder {directory} cannot be made ({error.strerror}): choose another.") from error
+    if not succeeds(account, "/bin/sh", "-c", 'cd "$0" && test -w .', directory):
+        raise EmbeddedError(
+            f"The user that PostgreSQL runs as ({account.name or 'you'}) may not write to {directory}: "
+            "choose a folder that it may, such as one below /var/lib."
+        )
+
+
+def make_private(directory: Path, account: Account) -> None:
+    """Makes a folder that no one but that account (and root) may enter. Raises OSError."""
+    directory.mkdir(mode=0o700)
+    if account.user is not None and account.group is not None:
+        os.chown(directory, account.user, account.group)
+
+
+def lock_folder(directory: Path) -> int:
+    """Keeps other launchers out until the file descriptor is closed, or this process ends, however it ends.
+
+    Raises EmbeddedError when another launcher has the folder.
+    """
+    lock = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(lock)
+        raise EmbeddedError(
+            f"Another program, such as a second 'make run', runs the PostgreSQL in {directory}: stop it first."
+        ) from None
+    return lock
+
+
+def socket_folder(directory: Path) -> Path:
+    """Where a server's socket goes: below that folder, or where that is too long for an address, a name in /tmp."""
+    path = directory / "socket"
+    # libpq takes a comma for the end of a host's name.
+    if len(os.fsencode(path / SOCKET_NAME)) <= SOCKET_PATH_BYTES and "," not in str(path):
+        return path
+    return Path("/tmp") / f"pg-{os.urandom(8).hex()}"  # noqa: S108 - made anew, for one user, or not at all
