@@ -6,7 +6,6 @@ from collections.abc import Callable, Generator
 from typing import Any, TypeVar
 
 import psycopg
-from psycopg import errors
 from psycopg.errors import _WaitTimeout  # what Connection.wait raises; psycopg has no public name for it
 from psycopg.rows import TupleRow
 from psycopg_pool import ConnectionPool, PoolTimeout
@@ -26,18 +25,6 @@ STATEMENT_TIMEOUT_MS = 4000
 TRANSIENT = (
     psycopg.OperationalError,
     psycopg.InterfaceError,
-    errors.SerializationFailure,
-    errors.DeadlockDetected,
-)
-# Errors of the server's state, not of the work's content: full disk, read-only standby, missing rights or tables.
-UNAVAILABLE = (
-    *TRANSIENT,
-    errors.InsufficientResources,
-    errors.ReadOnlySqlTransaction,
-    errors.InsufficientPrivilege,
-    errors.UndefinedTable,
-    errors.UndefinedColumn,
-    errors.InvalidSchemaName,
 )
 
 
@@ -68,7 +55,8 @@ class Database:
         """`size` connections at most; none is opened before `open`."""
         # Called with each new connection: whoever caches rows forgets them, since the server may be another one now.
         self.on_connect: list[Callable[[], None]] = []
-        self._retry_at = 0.0
+        self._away = False
+        self._probe_at = 0.0
         self.pool: ConnectionPool[BoundedConnection] = ConnectionPool(
             url,
             connection_class=BoundedConnection,
@@ -96,7 +84,7 @@ class Database:
         self.pool.close()
 
     def _configure(self, connection: BoundedConnection) -> None:
-        self._retry_at = 0.0
+        self._away = False
         for forget in self.on_connect:
             forget()
 
@@ -105,28 +93,35 @@ class Database:
 
         Raises DatabaseUnavailable by `deadline` (time.monotonic seconds) at the latest.
         """
-        for attempt in (1, 2, 3):
+        # After a restart of the server every connection of the pool may be dead, and each is found out by using it.
+        for _ in range(self.pool.max_size + 1):
             try:
                 return self._once(work, deadline)
             except PoolTimeout as error:
-                self._retry_at = time.monotonic() + PROBE_SECONDS
+                self._away = True
                 raise DatabaseUnavailable("no connection to the database") from error
             except TRANSIENT as error:
-                log.warning("database: %s", _first_line(error))
-                if attempt == 3 or time.monotonic() > deadline - 0.1:
-                    raise DatabaseUnavailable(_first_line(error)) from error
-            except UNAVAILABLE as error:
-                log.error("database: %s", _first_line(error))  # noqa: TRY400  # the sentence says it all
-                raise DatabaseUnavailable(_first_line(error)) from error
-        raise AssertionError("unreachable")
+                log.warning("database: %s", first_line(error))
+                reason = error
+            except psycopg.DataError:
+                # The work's own values are at fault, and whoever gave them knows what to do.
+                raise
+            except psycopg.Error as error:
+                # The server's state is: a standby, missing rights or tables. An operator can mend it.
+                log.error("database: %s", first_line(error))  # noqa: TRY400  # the sentence says it all
+                raise DatabaseUnavailable(first_line(error)) from error
+        raise DatabaseUnavailable(first_line(reason)) from reason
 
     def _once(self, work: Callable[[BoundedConnection], T], deadline: float) -> T:
         now = time.monotonic()
         if now >= deadline:
             raise DatabaseUnavailable("too late before the work began")
-        if now < self._retry_at:
-            raise DatabaseUnavailable("the database is away")
+        if self._away:
+            if now < self._probe_at:
+                raise DatabaseUnavailable("the database is away")
+            self._probe_at = now + PROBE_SECONDS
         with self.pool.connection(timeout=min(WAIT_SECONDS, deadline - now)) as connection:
+            self._away = False
             connection.deadline = deadline
             try:
                 return work(connection)
@@ -134,5 +129,6 @@ class Database:
                 connection.deadline = None
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """The error in one line, as PostgreSQL words it."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
