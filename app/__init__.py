@@ -17,6 +17,7 @@ def create_app(settings: "Settings") -> "Flask":
     from app import answers, logs
     from app.auth import KeyRing
     from app.context import Collector
+    from app.metrics import Metrics
     from app.routes import health, telemetry
     from app.store.database import Database
     from app.store.events import EventStore
@@ -27,7 +28,9 @@ def create_app(settings: "Settings") -> "Flask":
     events = EventStore()
     database.on_connect.append(events.forget)
     app.json.sort_keys = False  # type: ignore[attr-defined]  # Flask's own provider has it
-    app.extensions["collector"] = Collector(settings, database, KeyRing(database), events, Ping(settings.database_url))
+    ping = Ping(settings.database_url)
+    metrics = Metrics(settings.metrics_dir if settings.metrics_port else "", database, ping)
+    app.extensions["collector"] = Collector(settings, database, KeyRing(database), events, ping, metrics)
     # Flask runs these in reverse: the line is written last, when the answer is complete.
     app.after_request(logs.log_request)
     answers.install(app)

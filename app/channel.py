@@ -8,6 +8,7 @@ from waitress.task import ErrorTask, ThreadedTaskDispatcher
 
 from app import deadline
 from app.answers import new_request_id
+from app.metrics import OTHER, Metrics
 from app.routes.health import PATH as HEALTH_PATH
 
 
@@ -22,6 +23,9 @@ class Refusal(ErrorTask):
         self.response_headers = [("Content-Type", "application/json"), ("X-Request-Id", new_request_id())]
         self.set_close_on_finish()
         self.content_length = len(body)
+        dispatcher = self.channel.server.task_dispatcher
+        if isinstance(dispatcher, Dispatcher):
+            dispatcher.metrics.answered(OTHER, error.code, time.monotonic() - deadline.arrived(), 0)
         self.write(body)
 
 
@@ -43,8 +47,9 @@ class Channel(HTTPChannel):
 class Dispatcher(ThreadedTaskDispatcher):
     """Worker threads, and one more for health checks, which must not wait behind a hundred batches."""
 
-    def __init__(self, threads: int) -> None:
+    def __init__(self, threads: int, metrics: Metrics) -> None:
         super().__init__()
+        self.metrics = metrics
         self.stopping = False
         self._health = ThreadedTaskDispatcher()
         self._health.set_thread_count(1)

@@ -58,7 +58,8 @@ class Settings:
     )
     metrics_dir: str = _setting(
         "TELEMETRY_METRICS_DIR",
-        "Folder where processes share their counters; empty: each process counts for itself.",
+        "Folder where all processes on one TELEMETRY_METRICS_PORT count together, such as one in /run that a restart of"
+        " the service leaves alone. Empty: for a single process; of several, only the first would show its numbers.",
         "",
     )
     event_retention_days: int = _setting(

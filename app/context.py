@@ -6,6 +6,7 @@ from flask import current_app
 
 from app.auth import KeyRing
 from app.config import Settings
+from app.metrics import Metrics
 from app.store.database import Database
 from app.store.events import EventStore
 from app.store.ping import Ping
@@ -20,6 +21,7 @@ class Collector:
     keys: KeyRing
     events: EventStore
     ping: Ping
+    metrics: Metrics
 
 
 def collector() -> Collector:

@@ -8,7 +8,9 @@ from datetime import UTC, datetime
 
 from flask import Response, g, request
 
+from app.context import collector
 from app.deadline import arrived
+from app.metrics import OTHER
 
 log = logging.getLogger("app.request")
 
@@ -40,15 +42,18 @@ def configure() -> None:
 
 
 def log_request(response: Response) -> Response:
-    """Writes the request's line. Key and body stay out; the path is the client's own, and only that long."""
+    """Writes the request's line, and counts it. Key and body stay out; the path is the client's, and only that long."""
     key = g.get("key")
+    seconds, size = time.monotonic() - arrived(), request.content_length or 0
+    route = request.url_rule.rule if request.url_rule else OTHER
+    collector().metrics.answered(route, response.status_code, seconds, size)
     fields = {
         "request_id": g.request_id,
         "method": request.method,
         "path": request.path[:200],
         "status": response.status_code,
-        "milliseconds": round((time.monotonic() - arrived()) * 1000, 1),
-        "bytes": request.content_length or 0,
+        "milliseconds": round(seconds * 1000, 1),
+        "bytes": size,
         "client": request.remote_addr,
         "key_id": key.id if key else None,
         "host": key.host_id if key else None,

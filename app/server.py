@@ -14,6 +14,7 @@ from app import create_app
 from app.body import MIB
 from app.channel import Channel, Dispatcher
 from app.config import ConfigError, Settings
+from app.metrics_port import MetricsPort
 
 log = logging.getLogger(__name__)
 
@@ -28,8 +29,9 @@ def serve(settings: Settings) -> None:
     """Runs the collector until SIGTERM or SIGINT. Raises ConfigError where it cannot listen."""
     sockets = _sockets(settings)
     app = create_app(settings)
-    app.extensions["collector"].database.open()
-    dispatcher = Dispatcher(settings.threads)
+    here = app.extensions["collector"]
+    here.database.open()
+    dispatcher = Dispatcher(settings.threads, here.metrics)
     connections: dict[int, Any] = {}
     create_server(
         app,
@@ -52,6 +54,13 @@ def serve(settings: Settings) -> None:
     for server in servers:
         server.channel_class = Channel
 
+    def observe() -> None:
+        connected = sum(len(server.active_channels) for server in servers)  # type: ignore[arg-type, misc]  # a dict
+        here.metrics.observe(queue=len(dispatcher.queue), connections=connected)
+
+    if settings.metrics_port:
+        MetricsPort(settings.metrics_port, here.metrics, observe).start()
+
     def stop(number: int, frame: FrameType | None) -> None:
         dispatcher.stopping = True
         servers[0].pull_trigger()
@@ -64,7 +73,7 @@ def serve(settings: Settings) -> None:
         wasyncore.loop(timeout=1, use_poll=True, map=connections, count=1)
     _notify(settings, "STOPPING=1")
     _drain(servers, connections, settings.shutdown_seconds)
-    app.extensions["collector"].database.close()
+    here.database.close()
     log.info("stopped")
 
 

@@ -35,6 +35,9 @@ def post_batch() -> dict[str, Any]:
             {"index": item.index, "errors": item.errors} for item in sorted(batch.rejected, key=lambda item: item.index)
         ],
     }
+    here.metrics.events(
+        stored=stored.accepted - stored.duplicates, duplicate=stored.duplicates, rejected=len(batch.rejected)
+    )
     g.log_fields = {
         "host": _hosts(batch),
         "accepted": stored.accepted,
