@@ -23,7 +23,7 @@ help: ## lists the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: $(VENV)/run.stamp ## starts a collector on 127.0.0.1:3001, on an embedded PostgreSQL 16 unless DATABASE_URL is set
-	@exec $(BIN)/python -m dev.run
+	@exec $(BIN)/python -m dev
 
 test: setup ## runs all tests, on the oldest and the newest Python of this machine, and prints the coverage
 	@set -e; \

@@ -70,8 +70,8 @@ class EmbeddedPostgres:
 
     @property
     def pid(self) -> int | None:
-        """The running server's process id."""
-        return self._process.pid if self._process else None
+        """The running server's process id; None before its start and after its end."""
+        return self._process.pid if self._process and self._process.poll() is None else None
 
     def url(self, database: str = DATABASE, user: str = ROLE) -> str:
         """A libpq URL of that database through the Unix socket."""
@@ -85,6 +85,14 @@ class EmbeddedPostgres:
         if not path.exists():
             raise EmbeddedError(f"There is no {name} in {path.parent}.")
         return path
+
+    def last_words(self) -> str:
+        """The end of the server's log, for people."""
+        try:
+            lines = self.log.read_text(errors="replace").splitlines()
+        except FileNotFoundError:
+            return "it left no log."
+        return "\n".join(["its log ends with", *lines[-8:]])
 
     def start(self) -> None:
         """Returns when the server takes connections, and the database is there. Raises EmbeddedError.
@@ -156,7 +164,7 @@ class EmbeddedPostgres:
                 process.wait()
                 raise
         if code != 0:
-            raise EmbeddedError(f"PostgreSQL could not make its data folder in {self.directory}: {self._last_words()}")
+            raise EmbeddedError(f"PostgreSQL could not make its data folder in {self.directory}: {self.last_words()}")
         unfinished.rename(self._data)
 
     def _major_version(self) -> str:
@@ -185,8 +193,8 @@ class EmbeddedPostgres:
             if self._answers(self._process, deadline):
                 return
             # A killed server's children notice within a moment that it is gone, and free its memory.
-            if "shared memory block" not in self._last_words() or time.monotonic() > deadline:
-                raise EmbeddedError(f"PostgreSQL did not start in {self.directory}: {self._last_words()}")
+            if "shared memory block" not in self.last_words() or time.monotonic() > deadline:
+                raise EmbeddedError(f"PostgreSQL did not start in {self.directory}: {self.last_words()}")
             time.sleep(0.2)
 
     def _answers(self, process: subprocess.Popen[bytes], deadline: float) -> bool:
@@ -227,11 +235,3 @@ class EmbeddedPostgres:
         if self.log.exists():
             self.log.replace(self.log.with_name("log.old"))
         return self.log.open("xb")
-
-    def _last_words(self) -> str:
-        """The end of the log."""
-        try:
-            lines = self.log.read_text(errors="replace").splitlines()
-        except FileNotFoundError:
-            return "it left no log."
-        return "\n".join(["its log ends with", *lines[-8:]])

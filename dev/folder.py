@@ -16,21 +16,33 @@ def make_folder(directory: Path, account: Account) -> None:
 
     Raises EmbeddedError when it cannot be made, or the account may not write to it.
     """
+    make_parents(directory)
     try:
-        for parent in reversed(directory.parents):
-            if not parent.exists():
-                parent.mkdir()
-                # Another account has to get through, whatever the umask is.
-                parent.chmod(0o700 if account.user is None else 0o755)
         if not directory.exists():
             make_private(directory, account)
     except OSError as error:
-        raise EmbeddedError(f"The folder {directory} cannot be made ({error.strerror}): choose another.") from error
+        raise _not_made(directory, error) from error
     if not succeeds(account, "/bin/sh", "-c", 'cd "$0" && test -w .', directory):
         raise EmbeddedError(
             f"The user that PostgreSQL runs as ({account.name or 'you'}) may not write to {directory}: "
-            "choose a folder that it may, such as one below /var/lib."
+            "choose a folder that it may, such as one below /var/lib, with AFT_HOME."
         )
+
+
+def make_parents(path: Path) -> None:
+    """Makes the folders above a path that are missing. Raises EmbeddedError when one cannot be made."""
+    for parent in reversed(path.parents):
+        try:
+            if not parent.exists():
+                parent.mkdir()
+                # As root, the server's user has to get through, whatever the umask is.
+                parent.chmod(0o755 if os.geteuid() == 0 else 0o700)
+        except OSError as error:
+            raise _not_made(parent, error) from error
+
+
+def _not_made(directory: Path, error: OSError) -> EmbeddedError:
+    return EmbeddedError(f"The folder {directory} cannot be made ({error.strerror}): choose another with AFT_HOME.")
 
 
 def make_private(directory: Path, account: Account) -> None:

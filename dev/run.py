@@ -1,0 +1,194 @@
+"""`make run`: from a bare checkout to a collector that takes events, until Ctrl-C.
+
+The database is an embedded PostgreSQL 16 in a folder that survives: AFT_HOME, by default
+/var/lib/agent-framework-telemetry for root and ~/.local/share/agent-framework-telemetry for others. With DATABASE_URL
+it is that one, and none is started. HOST and PORT say where to listen.
+"""
+
+import json
+import os
+import shlex
+import signal
+import socket
+import sys
+import time
+from collections.abc import Mapping
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn
+
+import psycopg
+
+from dev.collector import CommandError, ServedCollector, run_command
+from dev.embedded import EmbeddedError, EmbeddedPostgres
+from dev.folder import make_parents
+from dev.key import file_name, kept_key, works_for
+
+VERSION = 16
+# Nothing that was acknowledged may be lost here either.
+SETTINGS = {"fsync": "on", "synchronous_commit": "on"}
+
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class RunError(Exception):
+    """It cannot go on; the message names the remedy."""
+
+
+def main() -> int:
+    """Runs until it is told to stop. The exit code: 0 after that, 1 when it could not start or go on."""
+    for each in STOP_SIGNALS:
+        signal.signal(each, _interrupt)
+    try:
+        with ExitStack() as started:
+            try:
+                _run(os.environ, started)
+            finally:
+                # From here on everything is being stopped, in bounded time: a second Ctrl-C has nothing to add.
+                for each in STOP_SIGNALS:
+                    signal.signal(each, signal.SIG_IGN)
+    except KeyboardInterrupt:
+        return 0
+    except (RunError, EmbeddedError, CommandError) as error:
+        print(f"make run: {error}", file=sys.stderr)
+        return 1
+
+
+def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def _run(environ: Mapping[str, str], started: ExitStack) -> NoReturn:
+    host, port = _address(environ)
+    home = _home(environ)
+    given_url = environ.get("DATABASE_URL") or None
+    postgres = None
+    if given_url is None:
+        postgres = EmbeddedPostgres(home / f"postgresql-{VERSION}", version=VERSION, settings=SETTINGS)
+        started.callback(postgres.stop)
+        postgres.start()
+        url = postgres.url()
+    else:
+        url = given_url
+        _check_database(url)
+        make_parents(home / "key")
+    settings = {**environ, "DATABASE_URL": url, "HOST": host, "PORT": str(port)}
+    run_command(settings, "migrate")
+
+    address = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host), port  # noqa: S104 - not listened on here
+    collector = ServedCollector(settings, address)
+    started.callback(collector.stop)
+    if not collector.healthy():
+        raise RunError(f"The collector did not start. It said:\n{collector.last_words()}")
+    machine = socket.gethostname().lower()[:255] or "localhost"
+    key_file = home / file_name(given_url)
+    key = _key(key_file, machine, settings, address)
+    print(_greeting(address, machine, key, key_file, postgres), flush=True)
+    collector.show_log()
+    _watch(collector, postgres)
+
+
+def _watch(collector: ServedCollector, postgres: EmbeddedPostgres | None) -> NoReturn:
+    """Waits for a signal; raises RunError when one of the two ends by itself."""
+    while True:
+        time.sleep(0.2)
+        if collector.exit_code is not None:
+            ending = f"The collector ended by itself with exit code {collector.exit_code}."
+            raise RunError(f"{ending} It said:\n{collector.last_words()}")
+        if postgres is not None and postgres.pid is None:
+            raise RunError(f"PostgreSQL ended by itself: {postgres.last_words()}")
+
+
+def _key(file: Path, machine: str, settings: Mapping[str, str], address: tuple[str, int]) -> str:
+    """The key for this machine: as kept in the file, or new."""
+    works = works_for(machine, settings["DATABASE_URL"], address)
+    try:
+        return kept_key(
+            file, works, lambda: run_command(settings, "keys", "create", machine, "--description", "make run")
+        )
+    except OSError as error:
+        raise RunError(f"The key cannot be kept in {file} ({error}): choose another folder with AFT_HOME.") from error
+
+
+def _address(environ: Mapping[str, str]) -> tuple[str, int]:
+    """HOST and PORT, on which it can be listened."""
+    host, text = environ.get("HOST") or "127.0.0.1", environ.get("PORT") or "3001"
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 65535:
+        raise RunError(f"PORT is {text}: it must be a number from 1 to 65535.")
+    port = int(text)
+    try:
+        family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[
+            0
+        ]
+        with socket.socket(family, kind) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+            probe.listen()
+    except OSError as error:
+        raise RunError(
+            f"Nothing can listen on {host}, port {port} ({error.strerror}): end what listens there, "
+            "or choose another address, as in 'make run PORT=3002' or 'make run HOST=127.0.0.1'."
+        ) from error
+    return host, port
+
+
+def _home(environ: Mapping[str, str]) -> Path:
+    name = "agent-framework-telemetry"
+    if environ.get("AFT_HOME"):
+        return Path(environ["AFT_HOME"]).absolute()
+    if os.geteuid() == 0:
+        return Path("/var/lib") / name
+    # The specification of base directories: a relative path there is to be ignored.
+    data = Path(environ.get("XDG_DATA_HOME", ""))
+    return (data if data.is_absolute() else Path.home() / ".local/share") / name
+
+
+def _check_database(url: str) -> None:
+    """Raises RunError where DATABASE_URL is of no use; its password is never shown."""
+    remedy = "correct it, or unset it for the embedded PostgreSQL."
+    try:
+        psycopg.connect(url, connect_timeout=5).close()
+    except psycopg.OperationalError as error:
+        reason = str(error).strip().splitlines()[0].removeprefix("connection is bad: ")
+        raise RunError(f"The database of DATABASE_URL does not answer ({reason}): {remedy}") from error
+    except psycopg.Error as error:
+        raise RunError(f"DATABASE_URL is no URL such as postgresql://USER@HOST/DATABASE: {remedy}") from error
+
+
+def _greeting(
+    address: tuple[str, int], machine: str, key: str, key_file: Path, postgres: EmbeddedPostgres | None
+) -> str:
+    name = f"[{address[0]}]" if ":" in address[0] else address[0]
+    url = f"http://{name}:{address[1]}"
+    # Its own moment makes this event new at each start; the same again is a duplicate.
+    event = {
+        "hostId": machine,
+        "sessionId": "first-steps",
+        "eventType": "agent_execution",
+        "agentName": "tool-approve",
+        "timestamp": datetime.now(UTC).isoformat().replace("+00:00", "Z"),
+        "decision": "APPROVED",
+        "decisionReason": "Tool is safe",
+        "toolName": "Bash",
+        "latencyMs": 150,
+        "modelTier": "haiku",
+    }
+    headers = f"-H 'Content-Type: application/json' -H {shlex.quote(f'X-API-Key: {key}')}"
+    body = shlex.quote(json.dumps({"events": [event]}))
+    database = "that of DATABASE_URL"
+    if postgres is not None:
+        psql = shlex.join([str(postgres.binary("psql")), postgres.url()])
+        database = f"PostgreSQL {VERSION} in {postgres.directory}\n  psql      {psql}"
+    return f"""
+The collector is at {url}
+  key       {key}  (for the host {machine}; kept in {key_file})
+  database  {database}
+
+Send it an event. The first time it is accepted, the same again is a duplicate:
+
+curl -sS {headers} -d {body} {url}/api/v1/telemetry/batch
+
+Ctrl-C stops it. From here on, its log:
+"""
