@@ -36,36 +36,55 @@ class EventSchema(Schema):
 
         unknown = EXCLUDE
 
-    host_id = Text(255, low=1, required=True, data_key="hostId")
-    session_id = Text(255, low=1, required=True, data_key="sessionId")
-    agent_name = Text(255, low=1, required=True, data_key="agentName")
-    event_type = Text(64, low=1, required=True, data_key="eventType")
-    event_id = Text(128, low=1, data_key="eventId")
-    timestamp = Instant()
-    decision = Text(64, low=1)
-    decision_reason = Text(65_536, data_key="decisionReason")
-    hook_name = Text(255, data_key="hookName")
-    tool_name = Text(255, data_key="toolName")
-    model_name = Text(255, data_key="modelName")
-    mode = Text(64)
-    execution_type = Text(64, data_key="executionType")
-    model_tier = Text(64, data_key="modelTier")
-    provider = Text(64)
-    client_version = Text(64, data_key="clientVersion")
-    working_dir = Text(4096, data_key="workingDir")
-    latency_ms = Number(DAY_MS, "Milliseconds.", data_key="latencyMs")
-    success = Flag()
-    error_count = Whole(COUNT, data_key="errorCount")
-    warning_count = Whole(COUNT, data_key="warningCount")
-    prompt_tokens = Whole(TOKENS, data_key="promptTokens")
-    completion_tokens = Whole(TOKENS, data_key="completionTokens")
-    total_tokens = Whole(TOKENS, data_key="totalTokens")
-    cached_tokens = Whole(TOKENS, data_key="cachedTokens")
-    reasoning_tokens = Whole(TOKENS, data_key="reasoningTokens")
-    cost = Number(10**6, "US dollars; kept exactly to 9 decimals.")
-    generation_id = Text(2048, data_key="generationId")
-    tool_input = Object(data_key="toolInput")
-    extra_data = Object(data_key="extraData")
+    host_id = Text(
+        255, "The machine that sends; the API key must be allowed to.", low=1, required=True, data_key="hostId"
+    )
+    session_id = Text(255, "The agent's session.", low=1, required=True, data_key="sessionId")
+    agent_name = Text(255, "The agent, such as tool-approve.", low=1, required=True, data_key="agentName")
+    event_type = Text(
+        64,
+        "agent_execution, hook_decision, error, escalation or commit; others are stored too.",
+        low=1,
+        required=True,
+        data_key="eventType",
+    )
+    event_id = Text(
+        128,
+        "The client's own id: an event of the same host with the same id is stored once. Without it, an event of the"
+        " same content is.",
+        low=1,
+        data_key="eventId",
+    )
+    timestamp = Instant(
+        "When it happened, in ISO 8601 with any offset (none is UTC) and up to nanoseconds, of which microseconds are"
+        " kept. Absent: when it was received."
+    )
+    decision = Text(
+        64, "As the agent put it, such as APPROVED or DENY; what it counts as is worked out from it.", low=1
+    )
+    decision_reason = Text(65_536, "Why it decided so.", data_key="decisionReason")
+    hook_name = Text(255, "The hook that ran the agent, such as PreToolUse.", data_key="hookName")
+    tool_name = Text(255, "The tool that the decision is about, such as Bash.", data_key="toolName")
+    model_name = Text(255, "The model by its full name, such as claude-3-haiku-20240307.", data_key="modelName")
+    mode = Text(64, "direct or lazy.")
+    execution_type = Text(64, "llm or typescript.", data_key="executionType")
+    model_tier = Text(64, "haiku, sonnet or opus.", data_key="modelTier")
+    provider = Text(64, "Who runs the model, such as anthropic.")
+    client_version = Text(64, "The version of the software that sends.", data_key="clientVersion")
+    working_dir = Text(4096, "The folder in which the agent worked.", data_key="workingDir")
+    latency_ms = Number(DAY_MS, "How long the agent took, in milliseconds; fractions are kept.", data_key="latencyMs")
+    success = Flag("Whether the agent ran without an error of its own. A denial can be a success.")
+    error_count = Whole(COUNT, "Errors on the way.", data_key="errorCount")
+    warning_count = Whole(COUNT, "Warnings on the way.", data_key="warningCount")
+    prompt_tokens = Whole(TOKENS, "Tokens sent to the model.", data_key="promptTokens")
+    completion_tokens = Whole(TOKENS, "Tokens that the model gave.", data_key="completionTokens")
+    total_tokens = Whole(TOKENS, "Tokens in all.", data_key="totalTokens")
+    cached_tokens = Whole(TOKENS, "Tokens that the provider had cached.", data_key="cachedTokens")
+    reasoning_tokens = Whole(TOKENS, "Tokens that the model spent on reasoning.", data_key="reasoningTokens")
+    cost = Number(10**6, "What the model cost, in US dollars; kept exactly to 9 decimals.")
+    generation_id = Text(2048, "The provider's ids of what it generated, comma-separated.", data_key="generationId")
+    tool_input = Object("What the tool was to be given.", data_key="toolInput")
+    extra_data = Object("Whatever else the client wants to keep.", data_key="extraData")
 
 
 EVENT = EventSchema()

@@ -1,4 +1,7 @@
-"""marshmallow fields with JSON's own types: a string is no number, and true is no 1."""
+"""marshmallow fields with JSON's own types: a string is no number, and true is no 1.
+
+Each takes a description, a sentence for whoever reads openapi.json.
+"""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -9,15 +12,17 @@ from marshmallow import fields, validate
 class Text(fields.String):
     """A string of `low` to `high` characters."""
 
-    def __init__(self, high: int, *, low: int = 0, **kwargs: Any) -> None:
-        super().__init__(validate=validate.Length(min=low or None, max=high), **kwargs)
+    def __init__(self, high: int, description: str, *, low: int = 0, **kwargs: Any) -> None:
+        length = validate.Length(min=low or None, max=high)
+        super().__init__(validate=length, metadata={"description": description}, **kwargs)
 
 
 class Whole(fields.Integer):
     """A JSON number without a fraction, from 0 to `high`; 3.0 is 3."""
 
-    def __init__(self, high: int, **kwargs: Any) -> None:
-        super().__init__(strict=True, validate=validate.Range(min=0, max=high), **kwargs)
+    def __init__(self, high: int, description: str, **kwargs: Any) -> None:
+        limits = validate.Range(min=0, max=high)
+        super().__init__(strict=True, validate=limits, metadata={"description": description}, **kwargs)
 
     def _validated(self, value: Any) -> int:
         if isinstance(value, float) and value.is_integer():
@@ -28,10 +33,10 @@ class Whole(fields.Integer):
 
 
 class Number(fields.Float):
-    """A finite JSON number from 0 to `high`, in `unit`."""
+    """A finite JSON number from 0 to `high`; the description tells its unit."""
 
-    def __init__(self, high: float, unit: str, **kwargs: Any) -> None:
-        super().__init__(validate=validate.Range(min=0, max=high), metadata={"description": unit}, **kwargs)
+    def __init__(self, high: float, description: str, **kwargs: Any) -> None:
+        super().__init__(validate=validate.Range(min=0, max=high), metadata={"description": description}, **kwargs)
 
     def _validated(self, value: Any) -> float:
         if isinstance(value, bool) or not isinstance(value, int | float):
@@ -46,6 +51,9 @@ class Number(fields.Float):
 class Flag(fields.Boolean):
     """true or false, and nothing that merely looks like it."""
 
+    def __init__(self, description: str, **kwargs: Any) -> None:
+        super().__init__(metadata={"description": description}, **kwargs)
+
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> bool:
         if not isinstance(value, bool):
             raise self.make_error("invalid", input=value)
@@ -54,6 +62,9 @@ class Flag(fields.Boolean):
 
 class Instant(fields.DateTime):
     """ISO 8601 with any offset, none meaning UTC; given as a datetime in UTC, cut to microseconds."""
+
+    def __init__(self, description: str, **kwargs: Any) -> None:
+        super().__init__(metadata={"description": description}, **kwargs)
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> datetime:
         if not isinstance(value, str):
@@ -67,6 +78,9 @@ class Instant(fields.DateTime):
 
 class Object(fields.Dict):
     """A JSON object, kept as it is."""
+
+    def __init__(self, description: str, **kwargs: Any) -> None:
+        super().__init__(metadata={"description": description}, **kwargs)
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> dict[str, Any]:
         if not isinstance(value, dict):
