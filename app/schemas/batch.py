@@ -9,7 +9,7 @@ import msgspec
 from marshmallow import ValidationError
 
 from app.errors import BadRequest
-from app.schemas.event import EVENT, KNOWN, outcome
+from app.schemas.event import load_event, outcome
 from app.schemas.identity import Identifier
 from app.schemas.text import needs_care, storable, too_deep
 from app.store.events import Event
@@ -116,13 +116,13 @@ def _load(raw: bytes, identifier: Identifier, host_id: str) -> Event:
         kept = storable(kept)
     if host_id not in ("*", kept.get("hostId")) and isinstance(kept.get("hostId"), str):
         raise _Foreign
-    values: dict[str, Any] = EVENT.load(kept)
+    values, attributes = load_event(kept)
     return Event(
         identity=identifier.identify(content, values.get("timestamp")),
         passing="event_id" not in values and "timestamp" not in values,
         outcome=outcome(values.get("decision")),
         values=values,
-        attributes={name: value for name, value in kept.items() if name not in KNOWN},
+        attributes=attributes,
     )
 
 

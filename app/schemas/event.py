@@ -1,8 +1,12 @@
 """What an event is: the contract's table of fields as a marshmallow schema, and what follows from a decision."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from marshmallow import EXCLUDE, Schema
 
 from app.schemas.fields import Flag, Instant, Number, Object, Text, Whole
+from app.schemas.quick import QuickSchema
 
 TOKENS = 10**12
 COUNT = 2**31 - 1
@@ -89,3 +93,16 @@ class EventSchema(Schema):
 
 EVENT = EventSchema()
 KNOWN = frozenset(field.data_key or name for name, field in EVENT.fields.items())
+_QUICK = QuickSchema(EVENT)
+
+
+def load_event(content: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The fields of an event (JSON `content` without nulls) by attribute name, and those that the schema does not know.
+
+    Raises marshmallow's ValidationError.
+    """
+    quick = _QUICK.load(content)
+    if quick is not None:
+        return quick
+    values: dict[str, Any] = EVENT.load(content)
+    return values, {name: value for name, value in content.items() if name not in KNOWN}

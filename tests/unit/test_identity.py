@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.schemas.batch import load_batch
+from app.schemas.event import KNOWN
 from app.schemas.identity import Identifier
 
 MOMENT = datetime(2024, 1, 15, 10, 30, tzinfo=UTC)
@@ -53,7 +54,7 @@ values = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(names, inner, max_size=3),
     max_leaves=8,
 )
-unknown_fields = st.dictionaries(names.filter(lambda name: name not in FIRST_GENERATION and name != "eventId"), values)
+unknown_fields = st.dictionaries(names.filter(lambda name: name not in KNOWN), values)
 
 
 def identify(*contents: dict[str, Any], occurred_at: datetime | None = MOMENT) -> list[str]:
