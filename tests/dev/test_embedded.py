@@ -7,6 +7,7 @@ import stat
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -155,6 +156,21 @@ def test_it_recovers_from_a_kill(own_postgres: EmbeddedPostgres) -> None:
         own_postgres.stop()
         own_postgres.start()
     assert answer(own_postgres.url(), "SELECT value FROM kept") == 42
+
+
+def test_it_waits_for_the_last_process_of_a_server_that_was_killed(own_postgres: EmbeddedPostgres) -> None:
+    with connect(own_postgres.url()) as connection:
+        session = connection.info.backend_pid
+        os.kill(session, signal.SIGSTOP)
+        assert own_postgres.pid is not None
+        os.kill(own_postgres.pid, signal.SIGKILL)
+        own_postgres.stop()
+        # As long as it lives it could still write what the new server must not see.
+        going_on = threading.Timer(1.0, os.kill, [session, signal.SIGCONT])
+        going_on.start()
+        own_postgres.start()
+        going_on.join()
+    assert answer(own_postgres.url(), "SELECT 1") == 1
 
 
 def test_it_recovers_when_another_process_has_its_old_number_by_now(own_postgres: EmbeddedPostgres) -> None:
