@@ -93,6 +93,10 @@ CREATE TABLE telemetry_events_default PARTITION OF telemetry_events DEFAULT;
 CREATE INDEX telemetry_events_occurred_at ON telemetry_events (occurred_at);
 -- One session's events. Equal keys share an index entry, so it stays small.
 CREATE INDEX telemetry_events_session ON telemetry_events (session_key);
+-- The few events that are dated far ahead of their receipt, and so outlive others that came with them: retention looks
+-- at these before it deletes identities and words.
+CREATE INDEX telemetry_events_far_ahead ON telemetry_events (received_at)
+WHERE occurred_at - received_at > interval '30 days';
 
 -- Rejected events, as received: text, since what is rejected may be no JSON that PostgreSQL takes.
 CREATE TABLE quarantined_events (

@@ -1,0 +1,19 @@
+"""Events as clients send them, checked as the collector checks them."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from app.schemas.batch import load_batch
+from app.store.events import Event
+
+PLAIN = {"hostId": "laptop", "sessionId": "abc123", "eventType": "agent_execution", "agentName": "tool-approve"}
+
+
+def load(*events: dict[str, Any]) -> Sequence[Event]:
+    """The events, each with the four required fields where it has none; every one must be valid."""
+    body = msgspec.json.encode({"events": [{**PLAIN, **event} for event in events]})
+    batch = load_batch(body, "*", len(events))
+    assert batch.rejected == []
+    return batch.events
