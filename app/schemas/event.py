@@ -41,7 +41,7 @@ class EventSchema(Schema):
         unknown = EXCLUDE
 
     host_id = Text(
-        255, "The machine that sends; the API key must be allowed to.", low=1, required=True, data_key="hostId"
+        255, "The machine that sends. The API key must be one for it.", low=1, required=True, data_key="hostId"
     )
     session_id = Text(255, "The agent's session.", low=1, required=True, data_key="sessionId")
     agent_name = Text(255, "The agent, such as tool-approve.", low=1, required=True, data_key="agentName")

@@ -12,7 +12,7 @@ from marshmallow import fields, validate
 class Text(fields.String):
     """A string of `low` to `high` characters."""
 
-    def __init__(self, high: int, description: str, *, low: int = 0, **kwargs: Any) -> None:
+    def __init__(self, high: int, description: str = "", *, low: int = 0, **kwargs: Any) -> None:
         length = validate.Length(min=low or None, max=high)
         super().__init__(validate=length, metadata={"description": description}, **kwargs)
 
@@ -20,7 +20,7 @@ class Text(fields.String):
 class Whole(fields.Integer):
     """A JSON number without a fraction, from 0 to `high`; 3.0 is 3."""
 
-    def __init__(self, high: int, description: str, **kwargs: Any) -> None:
+    def __init__(self, high: int, description: str = "", **kwargs: Any) -> None:
         limits = validate.Range(min=0, max=high)
         super().__init__(strict=True, validate=limits, metadata={"description": description}, **kwargs)
 
