@@ -73,9 +73,26 @@ def serve_command() -> None:
 @main.command("migrate")
 def migrate_command() -> None:
     """Brings the database's schema up to date. Safe to run twice, and from two places at once."""
+    from app.store import partitions
+
     with _connect(load(os.environ)) as connection:
         count = migrate(connection, lambda name: click.echo(f"applied {name}"))
+        # So that the first event finds its month. What is not made now is made by maintain.
+        partitions.ensure(connection, report=click.echo)
     click.echo("The schema is up to date." if count else "The schema was up to date already.")
+
+
+@main.command("maintain")
+@click.option("--dry-run", is_flag=True, help="Show what would be done, and do nothing.")
+def maintain_command(dry_run: bool) -> None:
+    """Makes partitions ahead and deletes what is older than its setting says. Run it daily; a timer does."""
+    from app import maintain
+
+    settings = load(os.environ)
+    with _connect(settings) as connection:
+        summary = maintain.run(connection, settings, dry_run=dry_run, report=click.echo)
+    if summary.failures:
+        raise click.exceptions.Exit(1)
 
 
 @main.group("keys")

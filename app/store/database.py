@@ -103,7 +103,7 @@ class Database:
             except TRANSIENT as error:
                 log.warning("database: %s", first_line(error))
                 reason = error
-            except psycopg.DataError:
+            except (psycopg.DataError, psycopg.IntegrityError):
                 # The work's own values are at fault, and whoever gave them knows what to do.
                 raise
             except psycopg.Error as error:

@@ -124,7 +124,7 @@ class EventStore:
         """
         try:
             return self._store(connection, events, rejected)
-        except psycopg.DataError as error:
+        except (psycopg.DataError, psycopg.IntegrityError) as error:
             if len(events) <= 1 and not rejected:
                 return Stored(refused={0: str(error).splitlines()[0]})
         total = self._store(connection, (), rejected)
