@@ -10,6 +10,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
@@ -54,15 +55,9 @@ class MetricsPort:
                 self._serve(client)
 
     def _listen(self) -> socket.socket | None:
-        listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         try:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            if self._metrics.shared:
-                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-            listener.bind((ADDRESS, self._port))
-            listener.listen(16)
+            listener = self._bind()
         except OSError as error:
-            listener.close()
             if not self._warned:
                 log.warning(
                     "metrics: no /metrics on %s:%d (%s); set TELEMETRY_METRICS_PORT to a free port, or give the"
@@ -71,9 +66,20 @@ class MetricsPort:
                 )
             self._warned = True
             return None
-        listener.settimeout(OBSERVE_SECONDS)
         log.info("metrics", extra={"fields": {"address": f"{ADDRESS}:{self._port}"}})
         return listener
+
+    def _bind(self) -> socket.socket:
+        with ExitStack() as stack:
+            listener = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_STREAM))
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if self._metrics.shared:
+                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            listener.bind((ADDRESS, self._port))
+            listener.listen(16)
+            listener.settimeout(OBSERVE_SECONDS)
+            stack.pop_all()
+            return listener
 
     def _serve(self, client: socket.socket) -> None:
         try:

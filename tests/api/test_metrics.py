@@ -291,10 +291,10 @@ def metrics_port(start_collector: Callable[..., Collector], database_url: str, p
 
 
 def test_who_sends_nothing_keeps_nobody_waiting_for_long(metrics_port: int) -> None:
-    with socket.create_connection(("127.0.0.1", metrics_port)), socket.create_connection(("127.0.0.1", metrics_port)):
+    with socket.create_connection(("127.0.0.1", metrics_port)):
         before = time.monotonic()
         scrape(metrics_port)
-        assert time.monotonic() - before < 6
+        assert time.monotonic() - before < 4
 
 
 def test_a_taken_port_costs_the_metrics_only(start_collector: Callable[..., Collector], database_url: str) -> None:
