@@ -8,15 +8,12 @@ it is that one, and none is started. HOST and PORT say where to listen.
 import json
 import os
 import shlex
-import signal
 import socket
 import sys
-import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
-from types import FrameType
 from typing import NoReturn
 
 import psycopg
@@ -25,12 +22,11 @@ from dev.collector import CommandError, ServedCollector, run_command
 from dev.embedded import EmbeddedError, EmbeddedPostgres
 from dev.folder import make_parents
 from dev.key import file_name, kept_key, works_for
+from dev.stopping import Stopped, StopSignals
 
 VERSION = 16
 # Nothing that was acknowledged may be lost here either.
 SETTINGS = {"fsync": "on", "synchronous_commit": "on"}
-
-STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class RunError(Exception):
@@ -39,34 +35,24 @@ class RunError(Exception):
 
 def main() -> int:
     """Runs until it is told to stop. The exit code: 0 after that, 1 when it could not start or go on."""
-    for each in STOP_SIGNALS:
-        signal.signal(each, _interrupt)
+    signals = StopSignals()
     try:
         with ExitStack() as started:
-            try:
-                _run(os.environ, started)
-            finally:
-                # From here on everything is being stopped, in bounded time: a second Ctrl-C has nothing to add.
-                for each in STOP_SIGNALS:
-                    signal.signal(each, signal.SIG_IGN)
-    except KeyboardInterrupt:
+            _run(os.environ, signals.pause, started)
+    except Stopped:
         return 0
     except (RunError, EmbeddedError, CommandError) as error:
         print(f"make run: {error}", file=sys.stderr)
         return 1
 
 
-def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
-    raise KeyboardInterrupt
-
-
-def _run(environ: Mapping[str, str], started: ExitStack) -> NoReturn:
+def _run(environ: Mapping[str, str], pause: Callable[[float], None], started: ExitStack) -> NoReturn:
     host, port = _address(environ)
     home = _home(environ)
     given_url = environ.get("DATABASE_URL") or None
     postgres = None
     if given_url is None:
-        postgres = EmbeddedPostgres(home / f"postgresql-{VERSION}", version=VERSION, settings=SETTINGS)
+        postgres = EmbeddedPostgres(home / f"postgresql-{VERSION}", version=VERSION, settings=SETTINGS, pause=pause)
         started.callback(postgres.stop)
         postgres.start()
         url = postgres.url()
@@ -75,25 +61,29 @@ def _run(environ: Mapping[str, str], started: ExitStack) -> NoReturn:
         _check_database(url)
         make_parents(home / "key")
     settings = {**environ, "DATABASE_URL": url, "HOST": host, "PORT": str(port)}
-    run_command(settings, "migrate")
+    run_command(settings, pause, "migrate")
 
     address = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host), port  # noqa: S104 - not listened on here
     collector = ServedCollector(settings, address)
     started.callback(collector.stop)
-    if not collector.healthy():
+    if not collector.healthy(pause):
         raise RunError(f"The collector did not start. It said:\n{collector.last_words()}")
     machine = socket.gethostname().lower()[:255] or "localhost"
     key_file = home / file_name(given_url)
-    key = _key(key_file, machine, settings, address)
+    key = _key(
+        key_file,
+        works_for(machine, url, address),
+        lambda: run_command(settings, pause, "keys", "create", machine, "--description", "make run"),
+    )
     print(_greeting(address, machine, key, key_file, postgres), flush=True)
     collector.show_log()
-    _watch(collector, postgres)
+    _watch(collector, postgres, pause)
 
 
-def _watch(collector: ServedCollector, postgres: EmbeddedPostgres | None) -> NoReturn:
+def _watch(collector: ServedCollector, postgres: EmbeddedPostgres | None, pause: Callable[[float], None]) -> NoReturn:
     """Waits for a signal; raises RunError when one of the two ends by itself."""
     while True:
-        time.sleep(0.2)
+        pause(0.2)
         if collector.exit_code is not None:
             ending = f"The collector ended by itself with exit code {collector.exit_code}."
             raise RunError(f"{ending} It said:\n{collector.last_words()}")
@@ -101,13 +91,9 @@ def _watch(collector: ServedCollector, postgres: EmbeddedPostgres | None) -> NoR
             raise RunError(f"PostgreSQL ended by itself: {postgres.last_words()}")
 
 
-def _key(file: Path, machine: str, settings: Mapping[str, str], address: tuple[str, int]) -> str:
-    """The key for this machine: as kept in the file, or new."""
-    works = works_for(machine, settings["DATABASE_URL"], address)
+def _key(file: Path, works: Callable[[str], bool], create: Callable[[], str]) -> str:
     try:
-        return kept_key(
-            file, works, lambda: run_command(settings, "keys", "create", machine, "--description", "make run")
-        )
+        return kept_key(file, works, create)
     except OSError as error:
         raise RunError(f"The key cannot be kept in {file} ({error}): choose another folder with AFT_HOME.") from error
 
@@ -189,6 +175,12 @@ The collector is at {url}
 Send it an event. The first time it is accepted, the same again is a duplicate:
 
 curl -sS {headers} -d {body} {url}/api/v1/telemetry/batch
+
+For the README's examples, and for clients on this machine:
+
+export TELEMETRY_HOST_ID={shlex.quote(machine)}
+export TELEMETRY_ENDPOINT={url}
+export AGENT_FRAMEWORK_API_KEY={key}
 
 Ctrl-C stops it. From here on, its log:
 """

@@ -121,7 +121,7 @@ def test_a_locked_table_is_no_reason_to_keep_anybody_waiting(
         # More than there are threads and connections: those behind must be answered in time as well.
         clients = [
             threading.Thread(
-                target=lambda n=n: answers.append(  # type: ignore[misc]
+                target=lambda n=n: answers.append(
                     timed(lambda: fragile.send_events(event("laptop", eventId=f"w{n}")))
                 )
             )
