@@ -64,7 +64,7 @@ class Database:
                 "autocommit": True,
                 "connect_timeout": 3,
                 "application_name": "telemetry-collector",
-                "options": f"-c statement_timeout={STATEMENT_TIMEOUT_MS} -c TimeZone=UTC",
+                "options": f"-c statement_timeout={STATEMENT_TIMEOUT_MS} -c TimeZone=UTC -c jit=off",
             },
             configure=self._configure,
             min_size=1,
