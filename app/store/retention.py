@@ -32,7 +32,7 @@ SLACK = timedelta(days=2)
 FAR_AHEAD_EVENTS = """
 SELECT min(received_at) FROM telemetry_events
 WHERE occurred_at - received_at > interval '30 days' AND occurred_at >= %(oldest)s
-    AND NOT (occurred_at >= %(end)s AND received_at < %(cutoff)s)
+    AND NOT (tableoid = 'telemetry_events_default'::regclass AND occurred_at >= %(end)s AND received_at < %(cutoff)s)
 """
 
 PROGRESS_SECONDS = 5.0

@@ -4,6 +4,9 @@ from datetime import UTC, datetime
 
 import psycopg
 
+from app.store.migrate import migrate
+from tests.fixtures.postgres import connect
+
 STORE = """
 WITH word AS (
     INSERT INTO series AS w (last_used_on, digest, host_id, agent_name, event_type, outcome)
@@ -36,6 +39,13 @@ WHERE NOT EXISTS (SELECT FROM event_identities i WHERE i.identity = md5(e.event_
 def utc(text: str) -> datetime:
     """The moment that an ISO 8601 text without an offset means."""
     return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+def before_any_partition(url: str) -> str:
+    """The URL of an empty database, which then has the schema, and the default partition only."""
+    with connect(url) as connection:
+        migrate(connection)
+    return url
 
 
 def store(

@@ -16,12 +16,24 @@ from app.store.events import EventStore
 from app.store.partitions import Partition
 from tests.fixtures.postgres import connect
 from tests.store.batches import load
-from tests.store.history import count, events, store, utc
+from tests.store.history import before_any_partition, count, events, store, utc
 
 T = TypeVar("T")
 
 NOW = utc("2025-12-15T12:00")
 MONTHS_AHEAD = [f"telemetry_events_{month}" for month in (202512, 202601, 202602, 202603)]
+
+
+@pytest.fixture
+def database_url(empty_database_url: str) -> str:
+    """A database that has not made partitions for the time in which the tests run."""
+    return before_any_partition(empty_database_url)
+
+
+@pytest.fixture
+def any_database_url(any_empty_database_url: str) -> str:
+    """The same on every version."""
+    return before_any_partition(any_empty_database_url)
 
 
 def test_this_month_and_three_ahead_are_made_with_bounds_in_utc(any_database_url: str) -> None:

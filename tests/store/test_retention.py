@@ -20,13 +20,19 @@ from app.store.partitions import database_now, ensure
 from app.store.retention import Deletion
 from tests.fixtures.postgres import connect
 from tests.store.batches import load
-from tests.store.history import bereft, count, events, store, utc
+from tests.store.history import before_any_partition, bereft, count, events, store, utc
 
 NOW = utc("2025-12-15T12:00")
 DAYS = timedelta(days=1)
 EVENT_DAYS, TRANSCRIPT_DAYS, QUARANTINE_DAYS = 90, 60, 30
 
 Run = Callable[..., Summary]
+
+
+@pytest.fixture
+def database_url(empty_database_url: str) -> str:
+    """A database that has not made partitions for the time in which the tests run."""
+    return before_any_partition(empty_database_url)
 
 
 @pytest.fixture
@@ -169,6 +175,18 @@ def test_an_event_dated_years_ahead_keeps_its_identity_and_words_to_its_end(
     assert events(connection) == {}
     run(end + 120 * DAYS)
     assert [count(connection, table) for table in ("event_identities", "series", "sessions", "working_dirs")] == [0] * 4
+
+
+def test_partitions_that_were_made_far_ahead_by_hand_do_not_mislead(run: Run, connection: psycopg.Connection) -> None:
+    connection.execute(
+        "CREATE TABLE year_2030 PARTITION OF telemetry_events FOR VALUES FROM ('2030-01-01Z') TO ('2031-01-01Z')"
+    )
+    store(connection, "ahead", utc("2030-05-01T00:00"), NOW)
+    for year in range(1, 6):
+        run(NOW + year * 360 * DAYS)
+        assert events(connection) == {"ahead": "year_2030"}
+        assert bereft(connection) == []
+    assert "year_2030" in run(NOW + 6 * 360 * DAYS).partitions_dropped
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])

@@ -79,7 +79,7 @@ def test_many_events_are_estimated_closely(connection: psycopg.Connection, monke
         "INSERT INTO telemetry_events (occurred_at, received_at, session_key, series_key)"
         " SELECT now(), now(), n, 1 FROM generate_series(1, 20000) AS n"
     )
-    connection.execute("ANALYZE telemetry_events_default")
+    connection.execute("ANALYZE telemetry_events")
     monkeypatch.setattr(storage, "COUNTED_BYTES", 0)
     used = storage.measure(connection)
     assert not used.counted
