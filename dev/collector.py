@@ -5,7 +5,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
@@ -22,22 +22,29 @@ class CommandError(Exception):
     """A command of the collector failed; the message is what it said."""
 
 
-def run_command(environ: Mapping[str, str], *words: str) -> str:
-    """Runs `python -m app` with these words; what it printed. Raises CommandError."""
-    result = subprocess.run(
+def run_command(environ: Mapping[str, str], pause: Callable[[float], None], *words: str) -> str:
+    """Runs `python -m app` with these words; what it printed. Raises CommandError, or what `pause` raises."""
+    process = subprocess.Popen(
         [sys.executable, "-m", "app", *words],
         cwd=ROOT,
         env=environ,
         stdin=subprocess.DEVNULL,
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        check=False,
         # Ctrl-C is for us, and ends it through us.
         start_new_session=True,
     )
-    if result.returncode != 0:
-        raise CommandError(result.stderr.strip().removeprefix("Error: "))
-    return result.stdout.strip()
+    try:
+        # It prints a few lines at most: no pipe can fill up meanwhile.
+        while process.poll() is None:
+            pause(0.02)
+    finally:
+        process.kill()
+        output, errors = process.communicate()
+    if process.returncode != 0:
+        raise CommandError(errors.strip().removeprefix("Error: "))
+    return output.strip()
 
 
 class ServedCollector:
@@ -66,13 +73,13 @@ class ServedCollector:
         """None while it runs."""
         return self._process.poll()
 
-    def healthy(self) -> bool:
+    def healthy(self, pause: Callable[[float], None]) -> bool:
         """Waits until it is healthy; False when it ended instead, or is not healthy within a bounded time."""
         deadline = time.monotonic() + START_SECONDS
         while self.exit_code is None and time.monotonic() < deadline:
             if self._status() == 200:
                 return True
-            time.sleep(0.05)
+            pause(0.05)
         return False
 
     def show_log(self) -> None:

@@ -9,7 +9,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
@@ -37,6 +37,7 @@ class EmbeddedPostgres:
 
     At the first start it makes the role `telemetry` (no superuser) and its database `agent_telemetry`; the superuser is
     `postgres`. `binaries` is a bin folder, by default the wheel's for that major version; `settings` are PostgreSQL's.
+    `pause` waits for some seconds; what it raises ends a start.
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class EmbeddedPostgres:
         binaries: Path | None = None,
         version: int = 16,
         settings: Mapping[str, str] | None = None,
+        pause: Callable[[float], None] = time.sleep,
     ) -> None:
         self.directory = Path(os.path.abspath(directory))  # noqa: PTH100 - a link in the path stays as the caller knows it
         self.log = self.directory / "log"
@@ -54,6 +56,7 @@ class EmbeddedPostgres:
         self._binaries = binaries
         self._version = version
         self._settings = dict(settings or {})
+        self._pause = pause
         self._account = Account()
         self._programs = Path()
         self._lock: int | None = None
@@ -157,12 +160,13 @@ class EmbeddedPostgres:
             command.append("--no-sync")
         with self._new_log() as log:
             process = self._spawn(command, log)
+            deadline = time.monotonic() + START_SECONDS
             try:
-                code = process.wait(START_SECONDS)
-            except BaseException:
+                while (code := process.poll()) is None and time.monotonic() < deadline:
+                    self._pause(0.02)
+            finally:
                 process.kill()
                 process.wait()
-                raise
         if code != 0:
             raise EmbeddedError(f"PostgreSQL could not make its data folder in {self.directory}: {self.last_words()}")
         unfinished.rename(self._data)
@@ -195,7 +199,7 @@ class EmbeddedPostgres:
             # A killed server's children notice within a moment that it is gone, and free its memory.
             if "shared memory block" not in self.last_words() or time.monotonic() > deadline:
                 raise EmbeddedError(f"PostgreSQL did not start in {self.directory}: {self.last_words()}")
-            time.sleep(0.2)
+            self._pause(0.2)
 
     def _answers(self, process: subprocess.Popen[bytes], deadline: float) -> bool:
         """Waits until the server takes connections; False when it ended instead, or is not ready in time."""
@@ -204,7 +208,7 @@ class EmbeddedPostgres:
                 with psycopg.connect(self.url("postgres", SUPERUSER), connect_timeout=5):
                     return True
             except psycopg.OperationalError:
-                time.sleep(0.02)
+                self._pause(0.02)
         return False
 
     def _create_database(self) -> None:

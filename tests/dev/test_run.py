@@ -108,10 +108,10 @@ class Run:
         return port_is_free and not (self.home / "postgresql-16" / "data" / "postmaster.pid").exists()
 
     def close(self) -> None:
-        if self.process.poll() is None:
-            self.process.terminate()
-            self.wait()
-        self._output.close()
+        with self._output:
+            if self.process.poll() is None:
+                self.process.terminate()
+                self.wait()
 
     def _find(self, pattern: str) -> str:
         found = re.search(pattern, self.output, re.MULTILINE)
