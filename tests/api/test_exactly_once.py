@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.api.test_batch import event, stored
+from tests.api.events import event, stored
 from tests.fixtures.collector import BATCH, Collector
 from tests.fixtures.postgres import connect
 

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 import psycopg
 import pytest
 
-from tests.api.test_batch import event
+from tests.api.events import event
 from tests.fixtures.collector import BATCH, Collector
 from tests.fixtures.environment import ROOT, environment
 

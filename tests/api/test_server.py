@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from app import __version__
-from tests.api.test_batch import event, receipt, stored
+from tests.api.events import event, receipt, stored
 from tests.fixtures.collector import BATCH, HEALTH, Collector, free_port
 from tests.fixtures.environment import ROOT, environment
 from tests.fixtures.postgres import connect

@@ -18,7 +18,7 @@ from tests.fixtures.postgres import connect
 pytestmark = pytest.mark.slow
 
 README = (ROOT / "README.md").read_text("utf-8")
-BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+BLOCKS: list[tuple[str, str]] = re.findall(r"^```(\w+)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
 # Told apart by how they begin: what they are is written in the README and nowhere else.
 SHELL = [code for language, code in BLOCKS if language == "sh"]
 ANSWERS = [json.loads(code) for language, code in BLOCKS if language == "json"]

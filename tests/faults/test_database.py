@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from dev.embedded import EmbeddedPostgres
-from tests.api.test_batch import event
+from tests.api.events import event
 from tests.fixtures.client import Response
 from tests.fixtures.collector import HEALTH, Collector
 from tests.fixtures.postgres import connect, migrate

@@ -8,7 +8,7 @@ from marshmallow import ValidationError
 
 from app.schemas.event import EVENT, KNOWN
 from app.schemas.quick import QuickSchema
-from tests.api.test_batch import FULL, event
+from tests.api.events import FULL, event
 
 QUICK = QuickSchema(EVENT)
 
