@@ -76,3 +76,16 @@ class DocumentSchema(Open):
     openapi = fields.String(required=True, metadata={"example": "3.1.0"})
     info = fields.Dict(required=True)
     paths = fields.Dict(required=True)
+
+
+class TranscriptReceiptSchema(Open):
+    """What became of a transcript."""
+
+    success = fields.Boolean(required=True, metadata={"description": "true: it is stored, whole."})
+    messages = fields.Integer(
+        required=True, validate=validate.Range(min=0), metadata={"description": "How many messages were sent."}
+    )
+    unchanged = fields.Boolean(
+        required=True,
+        metadata={"description": "Whether nothing was written, for it equals what is stored or is its beginning."},
+    )
