@@ -18,7 +18,7 @@ def create_app(settings: "Settings") -> "Flask":
     from app.auth import KeyRing
     from app.context import Collector
     from app.metrics import Metrics
-    from app.routes import health, openapi, telemetry
+    from app.routes import health, openapi, telemetry, transcripts
     from app.store.database import Database
     from app.store.events import EventStore
     from app.store.ping import Ping
@@ -34,6 +34,6 @@ def create_app(settings: "Settings") -> "Flask":
     # Flask runs these in reverse: the line is written last, when the answer is complete.
     app.after_request(logs.log_request)
     answers.install(app)
-    for module in (telemetry, health, openapi):
+    for module in (telemetry, transcripts, health, openapi):
         app.register_blueprint(module.blueprint)
     return app
