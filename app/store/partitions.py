@@ -53,6 +53,10 @@ class Partition:
     start: datetime
     end: datetime
 
+    def holds(self, moment: datetime) -> bool:
+        """Whether an event of that moment belongs here."""
+        return self.start <= moment < self.end
+
 
 @dataclass(frozen=True, slots=True)
 class Window:
