@@ -81,6 +81,18 @@ def test_a_collector_tells_what_became_of_events(
     assert value(samples, "telemetry_requests_total", route=BATCH, status="400") == 1
 
 
+def test_a_collector_tells_what_became_of_transcripts(
+    start_collector: Callable[..., Collector], database_url: str, port: int
+) -> None:
+    collector = start_collector(database_url, **variables(port))
+    transcript = {"hostId": "laptop", "sessionId": "s", "transcript": [{"role": "user", "content": "Fix this bug"}]}
+    for sent in (transcript, transcript, {**transcript, "hostId": 5}):
+        collector.send_transcript(sent)
+    samples = scrape(port)
+    for result in ("stored", "unchanged", "rejected"):
+        assert value(samples, "telemetry_transcripts_total", result=result) == 1
+
+
 def test_a_collector_tells_how_long_its_requests_took_and_how_large_they_were(
     start_collector: Callable[..., Collector], database_url: str, port: int
 ) -> None:

@@ -13,8 +13,8 @@ from marshmallow import RAISE, Schema
 from app import __version__, create_app
 from app.config import load
 from app.openapi import build
-from app.schemas.answers import ErrorSchema, HealthSchema, ReceiptSchema
-from tests.fixtures.collector import BATCH, HEALTH, Collector
+from app.schemas.answers import ErrorSchema, HealthSchema, ReceiptSchema, TranscriptReceiptSchema
+from tests.fixtures.collector import BATCH, HEALTH, TRANSCRIPT, Collector
 
 PATH = "/api/v1/openapi.json"
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -131,7 +131,7 @@ def test_everything_is_described_in_words(document: dict[str, Any]) -> None:
         assert operation["description"].endswith("."), path
         assert all(answer["description"].endswith(".") for answer in operation["responses"].values()), path
     for name in ("Event", "Receipt", "Rejected", "Error", "Message", "Transcript", "TranscriptReceipt"):
-        for field, described in document["components"]["schemas"].get(name, {}).get("properties", {}).items():
+        for field, described in document["components"]["schemas"][name]["properties"].items():
             assert described.get("description", "").endswith("."), f"{name}.{field}"
 
 
@@ -164,7 +164,7 @@ def test_the_size_of_a_batch_is_the_setting(app: Flask) -> None:
         assert (events["minItems"], events["maxItems"]) == (1, int(setting))
 
 
-@pytest.mark.parametrize("path", [BATCH])
+@pytest.mark.parametrize("path", [BATCH, TRANSCRIPT])
 def test_what_hosts_call_tells_every_status_of_the_contract(document: dict[str, Any], path: str) -> None:
     operation = document["paths"][path]["post"]
     assert set(operation["responses"]) == {"200", "400", "401", "403", "413", "415", "429", "503"}
@@ -204,4 +204,6 @@ def test_answers_hold_what_it_says_and_nothing_else(shared_collector: Collector,
     strict(ReceiptSchema, receipt)
     strict(ErrorSchema, shared_collector.send_events({}).json())
     strict(ErrorSchema, shared_collector.get("/nowhere").json())
+    transcript = {"hostId": host, "sessionId": "s", "transcript": []}
+    strict(TranscriptReceiptSchema, shared_collector.send_transcript(transcript).json())
     strict(HealthSchema, shared_collector.get(HEALTH).json())
