@@ -95,6 +95,26 @@ def maintain_command(dry_run: bool) -> None:
         raise click.exceptions.Exit(1)
 
 
+@main.command("doctor")
+@click.option("--json", "as_json", is_flag=True, help="One JSON array instead of the lines.")
+def doctor_command(as_json: bool) -> None:
+    """Looks at everything that the collector needs, one line each with the remedy; exit 1 on a fault.
+
+    Configuration, database, schema, partitions, quarantine, keys, disk, clock, and what takes how much room.
+    """
+    from app import doctor
+
+    checks = doctor.run(os.environ)
+    if as_json:
+        click.echo(json.dumps([asdict(check) for check in checks]))
+    else:
+        width = max(len(check.name) for check in checks)
+        for check in checks:
+            click.echo(f"{'ok   ' if check.ok else 'FAULT'}  {check.name.ljust(width)}  {check.text}")
+    if not all(check.ok for check in checks):
+        raise click.exceptions.Exit(1)
+
+
 @main.group("keys")
 def keys_group() -> None:
     """API keys: create, list, revoke, rotate."""
@@ -173,11 +193,15 @@ def rotate_key(key_id: int, overlap: timedelta) -> None:
 def _connect(settings: Settings) -> psycopg.Connection:
     try:
         return psycopg.connect(settings.database_url, autocommit=True, connect_timeout=5)
-    except psycopg.OperationalError as error:
-        reason = (str(error).strip().splitlines() or ["no reason given"])[-1]
-        raise ConfigError(f"Cannot reach the database ({reason}); check DATABASE_URL and that it runs.") from error
-    except psycopg.ProgrammingError as error:
-        raise ConfigError("DATABASE_URL is no libpq URL; write postgresql://USER@HOST/DATABASE.") from error
+    except psycopg.Error as error:
+        raise _unreachable(error, settings) from error
+
+
+def _unreachable(error: psycopg.Error, settings: Settings) -> ConfigError:
+    from app.doctor import unreachable
+
+    text = unreachable(error, settings.database_url)
+    return ConfigError(f"{text}." if text.startswith("DATABASE_URL") else f"The database {text}.")
 
 
 def _check_schema(settings: Settings) -> None:
@@ -188,7 +212,7 @@ def _check_schema(settings: Settings) -> None:
     except psycopg.OperationalError:
         return
     except psycopg.ProgrammingError as error:
-        raise ConfigError("DATABASE_URL is no libpq URL; write postgresql://USER@HOST/DATABASE.") from error
+        raise _unreachable(error, settings) from error
     if missing:
         raise ConfigError("The schema is behind this release; run: python -m app migrate")
 

@@ -161,7 +161,7 @@ def test_several_processes_share_one_socket_and_a_restart_fails_no_request(
     ("variables", "words"),
     [
         ({"DATABASE_URL": ""}, "DATABASE_URL is not set"),
-        ({"DATABASE_URL": "nonsense"}, "is no libpq URL"),
+        ({"DATABASE_URL": "nonsense"}, "DATABASE_URL is misread"),
         ({"TELEMETRY_THREAD": "3"}, "TELEMETRY_THREAD is no setting; did you mean TELEMETRY_THREADS?"),
         ({"PORT": "many"}, "PORT must be a whole number"),
         ({"HOST": "192.0.2.1"}, "Cannot listen on 192.0.2.1"),
