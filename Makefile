@@ -33,14 +33,16 @@ test: setup ## runs all tests, on the oldest and the newest Python of this machi
 	if [ "$$oldest" = "$$newest" ]; then \
 		newest=; echo "SKIPPED: the tests on a second Python, for this machine has only $$oldest" >&2; \
 	fi; \
+	failed=0; \
 	for each in "$$oldest" "$$newest"; do \
 		[ -n "$$each" ] || continue; \
 		version=$${each%% *}; venv=$(VENV); \
 		[ "$$version" = "$$own" ] || venv=.venv-$$version; \
 		$(MAKE) --no-print-directory setup VENV="$$venv" PYTHON="$${each#* }"; \
 		echo "Python $$version, in $$venv"; \
-		"$$venv/bin/python" -m pytest --cov $(ARGS); \
-	done
+		"$$venv/bin/python" -m pytest --cov $(ARGS) || failed=1; \
+	done; \
+	exit $$failed
 
 test-fast: setup ## runs the tests that take no longer than a few seconds each, on one Python
 	@$(BIN)/python -m pytest -m "not slow" $(ARGS)

@@ -21,6 +21,8 @@ from dev.programs import WHEEL, Account, programs_for, server_account, succeeds,
 from tests.fixtures.environment import ROOT, environment
 from tests.fixtures.postgres import SETTINGS, VERSIONS, connect, embedded
 
+pytestmark = pytest.mark.slow
+
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root has another user's server")
 
 
