@@ -173,6 +173,16 @@ def test_a_file_that_fails_is_taken_back_whole_and_those_before_it_stay(
         assert migrate.migrate(connection, folder=repaired) == 1
 
 
+def test_a_file_and_the_note_that_it_was_applied_are_one_transaction(empty_database_url: str, folder: Folder) -> None:
+    """Given a file after which the note cannot be made, for there is one already."""
+    noted = f"{FIRST} INSERT INTO schema_migrations (version, name, sha256) VALUES (1, '', '');"
+    with connect(empty_database_url) as connection:
+        with pytest.raises(MigrationError, match="duplicate key"):
+            migrate.migrate(connection, folder=folder(_0001_first=noted))
+        assert tables(connection) == {"schema_migrations"}
+        assert applied(connection) == []
+
+
 def test_a_failure_lets_others_migrate(empty_database_url: str, folder: Folder) -> None:
     with connect(empty_database_url) as connection, connect(empty_database_url) as other:
         with pytest.raises(MigrationError):

@@ -2,6 +2,7 @@
 
 import random
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
@@ -275,8 +276,17 @@ def test_while_one_runs_a_second_leaves_the_work_to_it(
         other.execute("SELECT pg_advisory_lock(%s)", (maintain.LOCK,))
         assert run().running_elsewhere
         assert run(dry_run=True).partitions_dropped != []
+        other.execute("SELECT pg_advisory_unlock(%s)", (maintain.LOCK,))
     assert lines[0] == "another maintain is running; it does the work"
     assert not run().idle
+
+
+def wait_until_gone(connection: psycopg.Connection, pid: int) -> None:
+    """Returns when the server has ended that session, which it does a moment after it says so, and freed its locks."""
+    deadline = time.monotonic() + 10
+    while connection.execute("SELECT FROM pg_stat_activity WHERE pid = %s", (pid,)).fetchall():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def test_a_run_that_is_cut_off_is_finished_by_the_next(
@@ -287,11 +297,13 @@ def test_a_run_that_is_cut_off_is_finished_by_the_next(
     def cut_off(line: str) -> None:
         if line == "dropped telemetry_events_202503":
             with connect(database_url) as other:
-                other.execute("SELECT pg_terminate_backend(%s)", (dying.info.backend_pid,))
+                other.execute("SELECT pg_terminate_backend(%s)", (pid,))
 
     settings = load_settings({"DATABASE_URL": database_url, "TELEMETRY_EVENT_RETENTION_DAYS": str(EVENT_DAYS)})
     with connect(database_url) as dying, pytest.raises(psycopg.OperationalError):
+        pid = dying.info.backend_pid
         maintain.run(dying, settings, dry_run=False, report=cut_off, now=NOW)
+    wait_until_gone(connection, pid)
     summary = run()
     assert summary.partitions_made == []
     assert summary.partitions_dropped == ["telemetry_events_202508"]
