@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Callable
 
 from waitress.channel import HTTPChannel
 from waitress.task import ErrorTask, ThreadedTaskDispatcher
@@ -44,6 +45,16 @@ class Channel(HTTPChannel):
         super().service()
 
 
+class Errand:
+    """Something else than a request for a worker thread to do."""
+
+    def __init__(self, work: Callable[[], None]) -> None:
+        self.service = work
+
+    def cancel(self) -> None:
+        """Nothing is left behind by not doing it."""
+
+
 class Dispatcher(ThreadedTaskDispatcher):
     """Worker threads, and one more for health checks, which must not wait behind a hundred batches."""
 
@@ -63,3 +74,11 @@ class Dispatcher(ThreadedTaskDispatcher):
             self._health.add_task(task)  # type: ignore[arg-type]
         else:
             super().add_task(task)  # type: ignore[arg-type]
+
+    def do(self, work: Callable[[], None]) -> None:
+        """Has `work` done by a worker thread, after the requests that wait."""
+        super().add_task(Errand(work))  # type: ignore[arg-type]
+
+    def do_between_health_checks(self, work: Callable[[], None]) -> None:
+        """Has `work` done by the thread that answers health checks."""
+        self._health.add_task(Errand(work))  # type: ignore[arg-type]

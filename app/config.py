@@ -80,10 +80,11 @@ class Settings:
         high=36_500,
     )
 
-    # Handed over by systemd, not set by people: number of listening sockets from descriptor 3 on, and where to
-    # say that we are ready.
+    # Handed over by systemd, not set by people: number of listening sockets from descriptor 3 on, where to say that we
+    # are ready, and how many seconds may pass between two signs of life; 0 means that nobody waits for any.
     listen_fds: int = 0
     notify_socket: str = ""
+    watchdog_seconds: float = 0.0
 
 
 def table() -> list[Field[Any]]:
@@ -106,7 +107,12 @@ def load(environ: Mapping[str, str]) -> Settings:
         raise ConfigError(
             "DATABASE_URL is not set; give a libpq URL such as postgresql://telemetry@127.0.0.1/agent_telemetry."
         )
-    return Settings(**values, listen_fds=_listen_fds(environ), notify_socket=environ.get("NOTIFY_SOCKET", ""))
+    return Settings(
+        **values,
+        listen_fds=_listen_fds(environ),
+        notify_socket=environ.get("NOTIFY_SOCKET", ""),
+        watchdog_seconds=_watchdog_seconds(environ),
+    )
 
 
 def _value(entry: Field[Any], text: str) -> str | int:
@@ -130,3 +136,13 @@ def _listen_fds(environ: Mapping[str, str]) -> int:
         return max(0, int(environ.get("LISTEN_FDS", "0")))
     except ValueError:
         raise ConfigError("LISTEN_FDS must be a number; systemd sets it, nobody else should.") from None
+
+
+def _watchdog_seconds(environ: Mapping[str, str]) -> float:
+    """Time that systemd grants between two signs of life; 0 where it asks another process (sd_watchdog_enabled(3))."""
+    if environ.get("WATCHDOG_PID", str(os.getpid())) != str(os.getpid()):
+        return 0.0
+    try:
+        return max(0, int(environ.get("WATCHDOG_USEC", "0"))) / 1_000_000
+    except ValueError:
+        raise ConfigError("WATCHDOG_USEC must be a number; systemd sets it, nobody else should.") from None

@@ -15,6 +15,7 @@ from app.body import MIB
 from app.channel import Channel, Dispatcher
 from app.config import ConfigError, Settings
 from app.metrics_port import MetricsPort
+from app.watchdog import Watchdog, notify
 
 log = logging.getLogger(__name__)
 
@@ -67,11 +68,15 @@ def serve(settings: Settings) -> None:
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
-    _notify(settings, "READY=1")
+    notify(settings.notify_socket, "READY=1")
+    if settings.watchdog_seconds:
+        # What waits for the loop goes through the trigger, as every answer does.
+        parts = (servers[0].trigger.pull_trigger, dispatcher.do, dispatcher.do_between_health_checks)
+        Watchdog(settings.notify_socket, settings.watchdog_seconds, parts).start()
     log.info("listening", extra={"fields": {"addresses": [_address(sock) for sock in sockets]}})
     while not dispatcher.stopping:
         wasyncore.loop(timeout=1, use_poll=True, map=connections, count=1)
-    _notify(settings, "STOPPING=1")
+    notify(settings.notify_socket, "STOPPING=1")
     _drain(servers, connections, settings.shutdown_seconds)
     here.database.close()
     log.info("stopped")
@@ -121,11 +126,3 @@ def _sockets(settings: Settings) -> list[socket.socket]:
 def _address(sock: socket.socket) -> str:
     name = sock.getsockname()
     return name if isinstance(name, str) else f"{name[0]}:{name[1]}"
-
-
-def _notify(settings: Settings, state: str) -> None:
-    """Tells systemd (sd_notify(3)); a name that begins with @ is in the abstract namespace."""
-    if not settings.notify_socket:
-        return
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
-        sender.sendto(state.encode(), settings.notify_socket.replace("@", "\0", 1))
