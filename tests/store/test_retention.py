@@ -300,9 +300,10 @@ def test_a_run_that_is_cut_off_is_finished_by_the_next(
                 other.execute("SELECT pg_terminate_backend(%s)", (pid,))
 
     settings = load_settings({"DATABASE_URL": database_url, "TELEMETRY_EVENT_RETENTION_DAYS": str(EVENT_DAYS)})
-    with connect(database_url) as dying, pytest.raises(psycopg.OperationalError):
+    with connect(database_url) as dying:
         pid = dying.info.backend_pid
-        maintain.run(dying, settings, dry_run=False, report=cut_off, now=NOW)
+        with pytest.raises(psycopg.OperationalError):
+            maintain.run(dying, settings, dry_run=False, report=cut_off, now=NOW)
     wait_until_gone(connection, pid)
     summary = run()
     assert summary.partitions_made == []
