@@ -71,7 +71,8 @@ def serve(settings: Settings) -> None:
     notify(settings.notify_socket, "READY=1")
     if settings.watchdog_seconds:
         # What waits for the loop goes through the trigger, as every answer does.
-        parts = (servers[0].trigger.pull_trigger, dispatcher.do, dispatcher.do_between_health_checks)
+        loop = servers[0].trigger.pull_trigger  # type: ignore[attr-defined]  # no int, as its types say
+        parts = (loop, dispatcher.do, dispatcher.do_between_health_checks)
         Watchdog(settings.notify_socket, settings.watchdog_seconds, parts).start()
     log.info("listening", extra={"fields": {"addresses": [_address(sock) for sock in sockets]}})
     while not dispatcher.stopping:
