@@ -78,7 +78,8 @@ def migrate_command() -> None:
     with _connect(load(os.environ)) as connection:
         count = migrate(connection, lambda name: click.echo(f"applied {name}"))
         # So that the first event finds its month. What is not made now is made by maintain.
-        partitions.ensure(connection, report=click.echo)
+        for failure in partitions.ensure(connection, report=click.echo).failures:
+            click.echo(failure, err=True)
     click.echo("The schema is up to date." if count else "The schema was up to date already.")
 
 

@@ -2,6 +2,7 @@
 
 import difflib
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields
 from typing import Any
@@ -119,10 +120,10 @@ def _value(entry: Field[Any], text: str) -> str | int:
     if entry.type is str or entry.type == "str":
         return text
     variable, low, high = (entry.metadata[name] for name in ("variable", "low", "high"))
-    try:
-        number = int(text)
-    except ValueError:
-        raise ConfigError(f"{variable} must be a whole number from {low} to {high}, not {text!r}.") from None
+    # int() takes 1_0 and digits of any script.
+    if not re.fullmatch(r"-?[0-9]{1,12}", text):
+        raise ConfigError(f"{variable} must be a whole number from {low} to {high}, not {text!r}.")
+    number = int(text)
     if not low <= number <= high:
         raise ConfigError(f"{variable} must be from {low} to {high}, not {number}.")
     return number

@@ -1,8 +1,9 @@
 """What is deleted because it is old, and in which order, so that nothing that is kept refers to what is gone.
 
 Events go by the month: a partition is dropped once its end is older than the cutoff, so an event is kept for the days
-of the setting and up to a month more. Of the default partition, what never got a month of its own is deleted when it
-happened before the cutoff, or lies ahead of all partitions and was received before the cutoff.
+of the setting and up to a month more. What never gets a month of its own, since its time is older than the cutoff or
+far ahead, is more likely a wrong clock's than that old: it is kept in the default partition for the days of the
+setting after its receipt.
 
 Identities and words (series, sessions, working_dirs) go when no event that is kept can refer to them, which `horizon`
 works out. It does not rest on a margin alone, because one event can outlive any margin: dated years ahead, it waits in
@@ -82,7 +83,7 @@ def strays(span: Window, cutoff: datetime | None) -> list[Deletion]:
     """Old events of the default partition; those within `span` get a partition instead."""
     if cutoff is None:
         return []
-    condition = sql.SQL("occurred_at < %(oldest)s OR (occurred_at >= %(end)s AND received_at < %(cutoff)s)")
+    condition = sql.SQL("(occurred_at < %(oldest)s OR occurred_at >= %(end)s) AND received_at < %(cutoff)s")
     values = {"oldest": min(span.start, cutoff), "end": span.end, "cutoff": cutoff}
     return [Deletion("telemetry_events_default", condition, values, 128)]
 
@@ -92,8 +93,9 @@ def horizon(
 ) -> datetime | None:
     """Every event that is kept was received at this time or later; None where events are kept for ever.
 
-    `kept` are the partitions that stay, and `strays` are deleted. So a kept event happened at `oldest` or later; and
-    either it is dated at most FAR_AHEAD ahead of its receipt, or the index of those that are finds it.
+    `kept` are the partitions that stay, and `strays` are deleted. So a kept event was received after the cutoff, or it
+    happened at `oldest` or later; then either it is dated at most FAR_AHEAD ahead of its receipt, or the index of those
+    that are finds it.
     """
     if cutoff is None:
         return None

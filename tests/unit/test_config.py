@@ -50,7 +50,7 @@ def test_a_number_is_taken_up_to_its_bounds_and_no_further(entry: Field[Any]) ->
 
 
 @pytest.mark.parametrize("entry", NUMBERS, ids=variable)
-@pytest.mark.parametrize("value", ["many", "1.5", "1e3", "0x10", "8 threads", "true", "-"])
+@pytest.mark.parametrize("value", ["many", "1.5", "1e3", "0x10", "1_0", "\u0663", "8 threads", "true", "-"])
 def test_what_is_no_number_stops_the_start_with_its_name(entry: Field[Any], value: str) -> None:
     with pytest.raises(ConfigError, match=f"^{variable(entry)} must be a whole number from"):
         with_(entry, value)
