@@ -120,6 +120,8 @@ CREATE TABLE session_transcripts (
     -- 16 bytes a message: link n is the digest of messages 1 to n. It tells an unchanged or a shorter upload from
     -- a new one without reading the messages.
     chain bytea NOT NULL,
+    -- The digest of the messages as they were received: the very same upload again is known before it is decoded.
+    received bytea,
     messages json NOT NULL,
     PRIMARY KEY (host_id, session_id)
 );

@@ -16,10 +16,9 @@ from app.memory import return_large_blocks
 from app.openapi import Body, Operation, describes
 from app.routes.access import requires
 from app.schemas.answers import TranscriptReceiptSchema
-from app.schemas.transcript import TranscriptSchema, load_transcript
+from app.schemas.transcript import TranscriptSchema, Upload, load_upload
 from app.store import transcripts
 from app.store.database import DatabaseUnavailable
-from app.store.transcripts import Transcript
 
 BODY_LIMIT = 32 * MIB
 # A body takes several times its size in memory until it is stored. Above this size few are worked on at once, and few
@@ -27,6 +26,9 @@ BODY_LIMIT = 32 * MIB
 LARGE_BODY = MIB
 LARGE_AT_ONCE = 2
 LARGE_IN_LINE = 2
+# Above this size it is worth a question to the database whether the very same bytes were stored before, for then they
+# need not be decoded.
+REPEATED_BODY = MIB // 16
 # What gzip may be expected to make of JSON.
 GZIP_FACTOR = 16
 # How long the count of a refusal may take, seconds.
@@ -64,33 +66,38 @@ DESCRIPTION = Operation(
 @requires("ingest")
 def post_transcript() -> dict[str, Any]:
     """Stores a transcript in the place of what its session had. What it answers is durable."""
-    here = collector()
-    with ExitStack() as stack:
-        try:
-            transcript = _load(stack)
-        except ApiError as error:
-            if error.status != Unavailable.status:
-                here.metrics.transcript("rejected")
-            raise
-        stored = here.database.run(lambda connection: transcripts.store(connection, transcript), deadline())
-    here.metrics.transcript("stored" if stored else "unchanged")
-    answer = {"messages": len(transcript.ends), "unchanged": not stored}
-    g.log_fields = {"host": transcript.host_id, **answer}
+    with ExitStack() as stack, _noting_refusals():
+        host_id, messages, stored = _store(_receive(stack))
+    collector().metrics.transcript("stored" if stored else "unchanged")
+    answer = {"messages": messages, "unchanged": not stored}
+    g.log_fields = {"host": host_id, **answer}
     return {"success": True, **answer}
 
 
-def _load(stack: ExitStack) -> Transcript:
+def _receive(stack: ExitStack) -> Upload:
+    """The upload; a large one has its turn until the end of `stack`."""
     expected = (request.content_length or 0) * (GZIP_FACTOR if "Content-Encoding" in request.headers else 1)
     if expected > LARGE_BODY:
         stack.enter_context(_in_turn())
-    try:
-        body = read_body(request, BODY_LIMIT)
-        if len(body) > LARGE_BODY >= expected:
-            stack.enter_context(_in_turn())
-        return load_transcript(body, g.key.host_id, deadline())
-    except TooLarge:
-        _count_refused(g.key.host_id)
-        raise
+    body = read_body(request, BODY_LIMIT)
+    if len(body) > LARGE_BODY >= expected:
+        stack.enter_context(_in_turn())
+    return load_upload(body, g.key.host_id)
+
+
+def _store(upload: Upload) -> tuple[str, int, bool]:
+    """The host, how many messages there are, and whether they had to be stored."""
+    run, host_id = collector().database.run, upload.host_id
+    if upload.size > REPEATED_BODY:
+        identity = (host_id, upload.session_id, upload.received)
+        messages = run(lambda connection: transcripts.find_repeated(connection, *identity), deadline())
+        if messages is not None:
+            return host_id, messages, False
+    transcript = upload.check(deadline())
+    # The body is of no more use, and may be large.
+    del upload
+    stored = run(lambda connection: transcripts.store(connection, transcript), deadline())
+    return host_id, len(transcript.ends), stored
 
 
 @contextmanager
@@ -104,11 +111,23 @@ def _in_turn() -> Iterator[None]:
         yield
 
 
-def _count_refused(host_id: str) -> None:
-    here = collector()
+@contextmanager
+def _noting_refusals() -> Iterator[None]:
+    """Counts what is refused for good, and in the database what is refused as too large."""
+    try:
+        yield
+    except ApiError as error:
+        if not isinstance(error, Unavailable):
+            collector().metrics.transcript("rejected")
+        if isinstance(error, TooLarge):
+            _count_too_large(g.key.host_id)
+        raise
+
+
+def _count_too_large(host_id: str) -> None:
     soon = min(deadline(), time.monotonic() + COUNT_SECONDS)
     try:
-        here.database.run(lambda connection: transcripts.count_refused(connection, host_id), soon)
+        collector().database.run(lambda connection: transcripts.count_refused(connection, host_id), soon)
     except DatabaseUnavailable:
         # The answer stays what it is, and the database has had its line in the log.
         return

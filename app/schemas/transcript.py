@@ -1,8 +1,10 @@
 """From a request's body to a checked transcript: it is stored whole or not at all, so one bad message refuses it."""
 
 import functools
+import hashlib
 import math
 import time
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -60,11 +62,29 @@ _TEXT = msgspec.json.Decoder(str)
 _CANONICAL = msgspec.json.Encoder(order="sorted")
 
 
-def load_transcript(body: bytes, key_host_id: str, deadline: float = math.inf) -> Transcript:
-    """Checks the transcript in `body` (JSON, UTF-8) for a key of `key_host_id` ("*" is any host).
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A transcript of `size` bytes whose messages are not checked yet; `received` is a digest of them as they are."""
 
-    Raises BadRequest, TooLarge for more messages or larger ones than the contract allows, Forbidden, and Unavailable
-    where the time is over: `deadline` is in seconds of time.monotonic.
+    host_id: str
+    session_id: str
+    size: int
+    received: bytes
+    messages: list[msgspec.Raw]
+
+    def check(self, deadline: float = math.inf) -> Transcript:
+        """The checked transcript.
+
+        Raises BadRequest, and Unavailable where the time is over: `deadline` is in seconds of time.monotonic.
+        """
+        messages, ends = _join(self.messages, deadline)
+        return Transcript(self.host_id, self.session_id, self.received, messages, ends)
+
+
+def load_upload(body: bytes, key_host_id: str) -> Upload:
+    """Checks whose transcript is in `body` (JSON, UTF-8), for a key of `key_host_id` ("*" is any host), and its sizes.
+
+    Raises BadRequest, Forbidden, and TooLarge for more messages or larger ones than the contract allows.
     """
     parts = _parts(body)
     values = {"sessionId": parts.session_id, "hostId": parts.host_id, "transcript": parts.transcript}
@@ -74,11 +94,11 @@ def load_transcript(body: bytes, key_host_id: str, deadline: float = math.inf) -
         raise _wrong(messages_of(error)) from error
     if key_host_id not in ("*", names["host_id"]):
         raise Forbidden("This key may not write for this host.")
-    raws = _split(parts.transcript, body.count(b","))
-    if max(map(len, raws), default=0) > MAX_MESSAGE_BYTES:
+    messages = _split(parts.transcript, body.count(b","))
+    if max(map(len, messages), default=0) > MAX_MESSAGE_BYTES:
         raise TooLarge(f"A message is at most {MAX_MESSAGE_BYTES // 2**20} MiB.")
-    messages, ends = _join(raws, deadline)
-    return Transcript(names["host_id"], names["session_id"], messages, ends)
+    received = hashlib.blake2b(memoryview(parts.transcript), digest_size=16).digest()
+    return Upload(names["host_id"], names["session_id"], len(body), received, messages)
 
 
 def _parts(body: bytes) -> _Body:

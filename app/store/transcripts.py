@@ -15,6 +15,11 @@ LINK_BYTES = 16
 # is closed, and its pool makes another.
 LARGEST_BUFFER_BYTES = 4 * 2**20
 
+FIND_REPEATED = """
+SELECT message_count FROM session_transcripts
+WHERE host_id = %s AND session_id = %s AND received = %s
+"""
+
 # Takes no lock: a row lock would be a write. Where the stored chain is shorter there is no such link, but an empty one.
 IS_STORED = f"""
 SELECT substring(chain FROM %(start)s FOR {LINK_BYTES}) = %(link)s
@@ -23,10 +28,11 @@ FROM session_transcripts WHERE host_id = %(host_id)s AND session_id = %(session_
 
 # Of two uploads at once the later one waits here for the earlier one, new row or old, and then judges what that left.
 STORE = f"""
-INSERT INTO session_transcripts AS stored (host_id, session_id, message_count, chain, messages)
-VALUES (%(host_id)s, %(session_id)s, %(count)s, %(chain)s, %(messages)s)
+INSERT INTO session_transcripts AS stored (host_id, session_id, message_count, chain, received, messages)
+VALUES (%(host_id)s, %(session_id)s, %(count)s, %(chain)s, %(received)s, %(messages)s)
 ON CONFLICT (host_id, session_id) DO UPDATE
-SET updated_at = now(), message_count = excluded.message_count, chain = excluded.chain, messages = excluded.messages
+SET updated_at = now(), message_count = excluded.message_count, chain = excluded.chain, received = excluded.received,
+    messages = excluded.messages
 WHERE substring(stored.chain FROM %(start)s FOR {LINK_BYTES}) <> %(link)s
 """
 
@@ -40,11 +46,13 @@ ON CONFLICT (host_id) DO UPDATE SET times = refused.times + 1, last_refused_at =
 class Transcript:
     """A checked transcript; `messages` is its JSON array in canonical form, in which message n ends before `ends[n-1]`.
 
-    Canonical: names sorted, no white space, so that equal messages are equal bytes.
+    Canonical: names sorted, no white space, so that equal messages are equal bytes. `received` is a digest of the array
+    as it was received.
     """
 
     host_id: str
     session_id: str
+    received: bytes
     messages: bytes | bytearray
     ends: list[int]
 
@@ -66,6 +74,12 @@ class Transcript:
         return bytes(links)
 
 
+def find_repeated(connection: psycopg.Connection, host_id: str, session_id: str, received: bytes) -> int | None:
+    """How many messages are stored, where they were received in just these bytes; else None."""
+    row = connection.execute(FIND_REPEATED, (host_id, session_id, received)).fetchone()
+    return None if row is None else int(row[0])
+
+
 def store(connection: psycopg.Connection, transcript: Transcript) -> bool:
     """Stores `transcript` in the place of what its session had; False where that equals it or begins with it.
 
@@ -79,6 +93,7 @@ def store(connection: psycopg.Connection, transcript: Transcript) -> bool:
         "count": count,
         "start": (count - 1) * LINK_BYTES + 1,
         "link": transcript.last_link(),
+        "received": transcript.received,
     }
     found = connection.execute(IS_STORED, values).fetchone()
     if found is not None and found[0]:

@@ -92,6 +92,20 @@ def test_the_same_again_writes_nothing(shared_collector: Collector, host: str) -
     assert stored(shared_collector, host) == before
 
 
+def test_the_same_again_is_known_whatever_its_size_and_spelling(shared_collector: Collector, host: str) -> None:
+    for size in (10, 100_000):
+        first, longer = transcript(host, "a" * size), transcript(host, "a" * size, "b")
+        assert shared_collector.send_transcript(first).json() == answer(1)
+        assert shared_collector.send_transcript(longer).json() == answer(2)
+        before = stored(shared_collector, host)
+        for sent, messages in ((longer, 2), (first, 1), (longer, 2)):
+            for indent in (None, 1):
+                body = json.dumps(sent, indent=indent).encode()
+                response = shared_collector.post(TRANSCRIPT, body, key=shared_collector.key)
+                assert response.json() == answer(messages, unchanged=True)
+        assert stored(shared_collector, host) == before
+
+
 def test_a_transcript_grows_by_a_message_at_a_time(shared_collector: Collector, host: str) -> None:
     for length in range(1, 20):
         sent = transcript(host, *"abcdefghijklmnopqrstuvwxyz"[:length])

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from psycopg.rows import dict_row
 
-from app.schemas.transcript import load_transcript
+from app.schemas.transcript import load_upload
 from app.store import transcripts
 from app.store.transcripts import LINK_BYTES, Transcript
 from tests.fixtures.postgres import connect
@@ -33,7 +33,7 @@ def transcript(*contents: str, host: str = "laptop") -> Transcript:
 
 def checked(sent: list[dict[str, Any]], host: str = "laptop") -> Transcript:
     body = json.dumps({"sessionId": "abc123", "hostId": host, "transcript": sent})
-    return load_transcript(body.encode(), "*")
+    return load_upload(body.encode(), "*").check()
 
 
 def row(connection: psycopg.Connection, host: str = "laptop") -> dict[str, Any]:
@@ -125,6 +125,20 @@ def test_a_beginning_is_known_at_every_length(connection: psycopg.Connection) ->
     for length in (1, 2, 63, 64, 65, 500, 999, 1000):
         assert not transcripts.store(connection, transcript(*contents[:length])), length
     assert row(connection) == before
+
+
+def test_what_was_received_in_the_same_bytes_is_known_by_them(connection: psycopg.Connection) -> None:
+    one, other = transcript("a", "b"), transcript("a", "b", "c")
+
+    def find(sent: Transcript) -> int | None:
+        return transcripts.find_repeated(connection, sent.host_id, sent.session_id, sent.received)
+
+    assert find(one) is None
+    transcripts.store(connection, one)
+    assert (find(one), find(other)) == (2, None)
+    transcripts.store(connection, other)
+    assert (find(one), find(other)) == (None, 3)
+    assert find(transcript("a", "b", "c", host="desktop")) is None
 
 
 def test_one_link_is_read_and_not_the_chain(connection: psycopg.Connection) -> None:

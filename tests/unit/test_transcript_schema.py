@@ -3,6 +3,7 @@
 import contextlib
 import gc
 import json
+import math
 import sys
 import time
 from collections.abc import Callable
@@ -16,7 +17,7 @@ from marshmallow import ValidationError
 
 from app.errors import ApiError, BadRequest, Forbidden, TooLarge, Unavailable
 from app.schemas.message import MAX_INDEX, MESSAGE, ROLES, load_message, surely_right
-from app.schemas.transcript import MAX_MESSAGE_BYTES, MAX_MESSAGES, load_transcript
+from app.schemas.transcript import MAX_MESSAGE_BYTES, MAX_MESSAGES, load_upload
 from app.store.transcripts import Transcript
 
 HELLO = {"role": "user", "content": "Fix this bug", "index": 0}
@@ -47,6 +48,10 @@ doubtful = st.dictionaries(st.sampled_from(["role", "content", "index", "uuid"])
 def body(*transcript: object, **fields: object) -> bytes:
     """A request with these messages."""
     return json.dumps({"sessionId": "abc123", "hostId": "laptop", "transcript": transcript, **fields}).encode()
+
+
+def load_transcript(sent: bytes, key_host_id: str, deadline: float = math.inf) -> Transcript:
+    return load_upload(sent, key_host_id).check(deadline)
 
 
 def load(*transcript: object) -> Transcript:
@@ -373,6 +378,14 @@ def test_equal_messages_are_equal_bytes_however_they_are_spelt(
         return
     second = load_transcript(other.encode("utf-8", "surrogatepass"), "laptop")
     assert (first.messages, first.ends, first.chain()) == (second.messages, second.ends, second.chain())
+
+
+def test_an_upload_is_the_same_as_another_whose_messages_have_the_same_bytes() -> None:
+    one, fields = load_upload(body(HELLO), "laptop"), {"version": 2}
+    assert load_upload(body(HELLO, **fields), "laptop").received == one.received
+    assert load_upload(body(HELLO, HELLO), "laptop").received != one.received
+    assert load_upload(body(HELLO).replace(b"user", b"tool"), "laptop").received != one.received
+    assert len(one.received) == 16
 
 
 @given(doubtful)
