@@ -14,6 +14,7 @@ from app import create_app
 from app.body import MIB
 from app.channel import Channel, Dispatcher
 from app.config import ConfigError, Settings
+from app.memory import return_large_blocks
 from app.metrics_port import MetricsPort
 from app.watchdog import Watchdog, notify
 
@@ -29,6 +30,7 @@ LINGER_SECONDS = 0.5
 def serve(settings: Settings) -> None:
     """Runs the collector until SIGTERM or SIGINT. Raises ConfigError where it cannot listen."""
     sockets = _sockets(settings)
+    return_large_blocks()
     app = create_app(settings)
     here = app.extensions["collector"]
     here.database.open()

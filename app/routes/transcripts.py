@@ -12,7 +12,6 @@ from app.body import MIB, read_body
 from app.context import collector
 from app.deadline import deadline
 from app.errors import ApiError, TooLarge, Unavailable
-from app.memory import return_large_blocks
 from app.openapi import Body, Operation, describes
 from app.routes.access import requires
 from app.schemas.answers import TranscriptReceiptSchema
@@ -38,7 +37,6 @@ _turn = threading.BoundedSemaphore(LARGE_AT_ONCE)
 _line = threading.BoundedSemaphore(LARGE_AT_ONCE + LARGE_IN_LINE)
 
 blueprint = Blueprint("transcripts", __name__)
-blueprint.record_once(lambda _: return_large_blocks())
 
 EXAMPLE = {
     "sessionId": "abc123",

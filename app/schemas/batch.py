@@ -71,6 +71,8 @@ def load_batch(body: bytes, host_id: str, max_events: int) -> Batch:
 
 def messages(error: ValidationError) -> Errors:
     """The error's messages by field; "_schema" is the event as a whole."""
+    # marshmallow's errors and their frames refer to each other; the batch must not wait for a collector of circles.
+    error.__traceback__ = None
     return error.messages if isinstance(error.messages, dict) else {"_schema": error.messages}
 
 

@@ -93,6 +93,7 @@ class Database:
 
         Raises DatabaseUnavailable by `deadline` (time.monotonic seconds) at the latest.
         """
+        reason = ""
         # After a restart of the server every connection of the pool may be dead, and each is found out by using it.
         for _ in range(self.pool.max_size + 1):
             try:
@@ -101,8 +102,9 @@ class Database:
                 self._away = True
                 raise DatabaseUnavailable("no connection to the database") from error
             except TRANSIENT as error:
-                log.warning("database: %s", first_line(error))
-                reason = error
+                # The words alone: the error holds its frames, and they the batch, until somebody collects circles.
+                reason = first_line(error)
+                log.warning("database: %s", reason)
             except (psycopg.DataError, psycopg.IntegrityError):
                 # The work's own values are at fault, and whoever gave them knows what to do.
                 raise
@@ -110,7 +112,7 @@ class Database:
                 # The server's state is: a standby, missing rights or tables. An operator can mend it.
                 log.error("database: %s", first_line(error))  # noqa: TRY400  # the sentence says it all
                 raise DatabaseUnavailable(first_line(error)) from error
-        raise DatabaseUnavailable(first_line(reason)) from reason
+        raise DatabaseUnavailable(reason)
 
     def _once(self, work: Callable[[BoundedConnection], T], deadline: float) -> T:
         now = time.monotonic()
