@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from app.server import LINGER_SECONDS
 from tests.fixtures.proxy import DOMAIN, TOKEN, Site, caddies, render, serve
 
 OVERVIEW = "/grafana/d/agent-overview?orgId=1&refresh=30s&kiosk"
@@ -15,9 +16,7 @@ SESSION = {"Cookie": "theme=dark; grafana_session=0123456789abcdef; grafana_sess
 IN_A_FRAME = {"Sec-Fetch-Dest": "iframe"}
 KEY = "aft_secret-of-a-host"
 
-pytestmark = pytest.mark.skipif(
-    not caddies(), reason="no Caddy here; make setup installs one, or name one in the environment's CADDY"
-)
+pytestmark = pytest.mark.skipif(not caddies(), reason="no Caddy here: install one, or name it in CADDY")
 
 
 @pytest.fixture(scope="module", params=caddies() or ["none"])
@@ -89,6 +88,12 @@ def test_a_body_beyond_all_limits_is_refused_as_the_collector_would(caddy: str) 
         answer = site.ask("/api/v1/transcript", {"X-Api-Key": KEY}, method="POST", body=b"x" * 2000)
     assert answer.status == 413
     assert set(json.loads(answer.body)) == {"error", "details"}
+
+
+def test_idle_connections_to_the_collector_end_before_it_closes_them() -> None:
+    idle = re.search(r"keepalive (\d+)ms", render("/etc/caddy/Caddyfile"))
+    assert idle
+    assert int(idle[1]) / 1000 <= LINGER_SECONDS / 2
 
 
 @pytest.mark.parametrize("path", ["/api/v1/health", "/grafana/login"])
