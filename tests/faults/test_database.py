@@ -121,9 +121,7 @@ def test_a_locked_table_is_no_reason_to_keep_anybody_waiting(
         # More than there are threads and connections: those behind must be answered in time as well.
         clients = [
             threading.Thread(
-                target=lambda n=n: answers.append(
-                    timed(lambda: fragile.send_events(event("laptop", eventId=f"w{n}")))
-                )
+                target=lambda n=n: answers.append(timed(lambda: fragile.send_events(event("laptop", eventId=f"w{n}"))))
             )
             for n in range(30)
         ]
@@ -188,7 +186,7 @@ def test_a_collector_killed_under_load_loses_and_doubles_nothing(
     """Killed between commit and answer, again and again: the clients send the same until it is acknowledged."""
     collectors = start_collectors(3, database_url)
     key = collectors[0].key
-    done, failed = threading.Event(), []
+    failed = []
 
     def client(number: int) -> None:
         for n in range(150):
@@ -211,7 +209,6 @@ def test_a_collector_killed_under_load_loses_and_doubles_nothing(
         victim.process.wait()
     for thread in clients:
         thread.join()
-    done.set()
     assert failed == []
     with connect(database_url) as connection:
         row = connection.execute(
