@@ -18,13 +18,12 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from dev.generate import events
-
 from app.deadline import deadline
 from app.schemas.batch import load_batch
 from app.store.database import Database
 from app.store.events import EventStore
 from dev.embedded import EmbeddedPostgres
+from dev.generate import events
 from tests.fixtures.collector import BATCH, close_all, start_sharing
 from tests.fixtures.postgres import migrate
 
