@@ -170,7 +170,7 @@ class Session:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._process.kill()
+        # The end of its input is the end of psql.
         self._process.communicate()
         self._errors.close()
 
