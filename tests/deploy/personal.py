@@ -1,5 +1,6 @@
 """What makes an unpacked image one particular host: its name, its address, its ssh keys."""
 
+import os
 import shutil
 import subprocess
 import uuid
@@ -31,6 +32,8 @@ def personalise(machine: Machine) -> None:
     (etc / "machine-id").write_text(f"{uuid.uuid4().hex}\n")
     (etc / "systemd/network/10-host0.network").write_text(NETWORK.format(machine=machine))
     (machine.root / outer.CA_BUNDLE_INSIDE.lstrip("/")).write_bytes(outer.ca_bundle())
+    # The lists are empty: their date must not say that apt has just fetched them.
+    os.utime(machine.root / "var/lib/apt/lists", (0, 0))
     renew_resolvers(machine)
     _make_keys(machine)
 

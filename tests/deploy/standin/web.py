@@ -126,8 +126,13 @@ class Handler(BaseHTTPRequestHandler):
             subject = ""
         elif newer and security.flag("security", "disable_username_login_protection"):
             locks = not security.flag("security", "disable_ip_address_login_protection")
-            subject = self.headers.get("X-Forwarded-For", self.client_address[0]) if locks else ""
+            subject = self._address() if locks else ""
         return self.site.store.log_in(name, password, subject)
+
+    def _address(self) -> str:
+        """Who asks, as Grafana has it: it believes X-Real-IP before X-Forwarded-For."""
+        forwarded = self.headers.get("X-Forwarded-For", "").split(",")[0].strip()
+        return self.headers.get("X-Real-IP") or forwarded or str(self.client_address[0])
 
     def _token(self) -> str:
         try:
