@@ -3,6 +3,7 @@
 pg_dumpall knows them too, but for the whole server: this takes the roles that have to do with the one database.
 """
 
+import json
 from pathlib import Path
 
 from telemetry_backup.postgres import Postgres
@@ -82,6 +83,25 @@ SELECT format('COMMENT ON DATABASE :"database" IS %L;', shobj_description(oid, '
 FROM pg_database WHERE datname = current_database();
 """
 )
+
+
+NAMES = INVOLVED + "SELECT coalesce(json_agg(rolname ORDER BY rolname), '[]') FROM involved;"
+
+MISSING = """
+SELECT format('CREATE ROLE %I', name) FROM json_array_elements_text(:'names'::json) AS name
+WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = name) \\gexec
+"""
+
+
+def names(server: Postgres, database: str) -> list[str]:
+    """The roles that have to do with the database."""
+    found: list[str] = server.objects(database, NAMES)
+    return found
+
+
+def create_missing(server: Postgres, roles: list[str]) -> None:
+    """Makes roles that cannot do anything yet, for what is theirs to be restored; the others stay as they are."""
+    server.query("postgres", MISSING, names=json.dumps(roles))
 
 
 def write(server: Postgres, database: str, folder: Path) -> None:

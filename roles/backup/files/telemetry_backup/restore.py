@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from telemetry_backup import census, copies, files
+from telemetry_backup import globals as database_globals
 from telemetry_backup.config import Config
 from telemetry_backup.copies import Copy
 from telemetry_backup.errors import BackupError
@@ -75,34 +76,41 @@ def restore(config: Config, copy: Copy, parts: tuple[str, ...], *, drop_live: bo
         manifest = _check(config, copy, parts)
         stamp = datetime.now(UTC).strftime("%Y%m%dt%H%M%Sz")
         done: dict[str, Any] = {"backup": copy.name, "set_aside": {}}
-        if "files" in parts and manifest["files"]:
-            aside = _aside(config, stamp)
-            files.pack(config.paths, aside / "files.tar.gz")
-            files.unpack(copy.folder / "files.tar.gz", config.paths)
-            done["set_aside"]["files"] = str(aside / "files.tar.gz")
+        # What may fail for many reasons comes first: until then nothing has changed.
+        if "database" in parts and config.database and manifest["database"]:
+            _restore_database(Postgres(config.database), copy, manifest, stamp, done, drop_live=drop_live)
         if "grafana" in parts and config.grafana and manifest["grafana"]:
             if config.grafana.database.exists():
                 aside = _aside(config, stamp)
                 shutil.copy2(config.grafana.database, aside / "grafana.db")
                 done["set_aside"]["grafana"] = str(aside / "grafana.db")
             files.put_sqlite(copy.folder / "grafana.db.gz", config.grafana.database, config.grafana.user)
-        if "database" in parts and config.database and manifest["database"]:
-            server = Postgres(config.database)
-            live = config.database.name
-            new = f"{live}{RESTORING}"
-            server.run_file("postgres", copy.folder / "roles.sql")
-            done["tables"] = _load(server, copy, manifest, new)
-            try:
-                server.run_file("postgres", copy.folder / "settings.sql", database=new)
-                aside_name = _swap(server, new, live, f"{live}_before_{stamp}")
-            except BaseException:
-                server.drop(new)
-                raise
-            if aside_name and drop_live:
-                server.drop(aside_name)
-            elif aside_name:
-                done["set_aside"]["database"] = aside_name
+        if "files" in parts and manifest["files"]:
+            aside = _aside(config, stamp)
+            files.pack(config.paths, aside / "files.tar.gz")
+            files.unpack(copy.folder / "files.tar.gz", config.paths)
+            done["set_aside"]["files"] = str(aside / "files.tar.gz")
         return done
+
+
+def _restore_database(
+    server: Postgres, copy: Copy, manifest: dict[str, Any], stamp: str, done: dict[str, Any], *, drop_live: bool
+) -> None:
+    live = server.settings.name
+    new = f"{live}{RESTORING}"
+    database_globals.create_missing(server, manifest["database"]["roles"])
+    done["tables"] = _load(server, copy, manifest, new)
+    try:
+        server.run_file("postgres", copy.folder / "roles.sql")
+        server.run_file("postgres", copy.folder / "settings.sql", database=new)
+        aside = _swap(server, new, live, f"{live}_before_{stamp}")
+    except BaseException:
+        server.drop(new)
+        raise
+    if aside and drop_live:
+        server.drop(aside)
+    elif aside:
+        done["set_aside"]["database"] = aside
 
 
 def drill(config: Config, copy: Copy) -> dict[str, Any]:

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import socket
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -39,9 +40,10 @@ def take(config: Config) -> tuple[Copy, dict[str, Any]]:
     """A new backup and its manifest. It has its name only once it was read back and found whole."""
     with copies.locked(config.folder):
         now = datetime.now(UTC)
-        name = now.strftime("%Y%m%dT%H%M%SZ")
-        if (config.folder / name).exists():
-            raise BackupError(f"There is a backup {name} already: wait a second.")
+        # A backup is named by its second.
+        while (config.folder / (name := now.strftime("%Y%m%dT%H%M%SZ"))).exists():
+            time.sleep(0.1)
+            now = datetime.now(UTC)
         _check_space(config)
         folder = config.folder / f"{UNFINISHED}{name}"
         folder.mkdir(mode=0o700)
@@ -89,6 +91,7 @@ def _database(config: Config, folder: Path) -> dict[str, Any]:
         return {
             "name": name,
             "server_version": server.version,
+            "roles": database_globals.names(server, name),
             **census.facts(session),
             "tables": census.tables(session),
         }
