@@ -112,7 +112,7 @@ def post_batch() -> dict[str, Any]:
         stored=stored.accepted - stored.duplicates, duplicate=stored.duplicates, rejected=len(batch.rejected)
     )
     g.log_fields = {
-        "host": _hosts(batch),
+        "host": _hosts(batch) or g.key.host_id,
         "accepted": stored.accepted,
         "duplicates": stored.duplicates,
         "rejected": len(batch.rejected),
