@@ -17,7 +17,7 @@ $(shell [ -x $(BIN)/python ] || rm -f $(VENV)/*.stamp)
 .DEFAULT_GOAL = help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help setup run test test-fast lint format lock clean
+.PHONY: help setup run test test-fast lint format vps-up vps-down lock clean
 
 help: ## lists the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -55,6 +55,12 @@ lint: setup ## checks style, format and types
 format: setup ## formats the Python code, and repairs what ruff can
 	$(BIN)/ruff check --fix --exit-zero
 	$(BIN)/ruff format
+
+vps-up: $(VENV)/deploy.stamp ## boots a fresh test host with the whole site on it, and leaves it running (root on Debian)
+	@$(BIN)/python -m tests.deploy.vps up
+
+vps-down: setup ## takes that test host away
+	@$(BIN)/python -m tests.deploy.vps down
 
 lock: setup ## pins the newest versions that pyproject.toml allows in requirements*.txt
 	$(COMPILE) pyproject.toml --output-file requirements.txt
