@@ -74,8 +74,10 @@ def list_hosts(as_json: bool) -> None:
 def ssh(name: str, command: tuple[str, ...]) -> None:
     """Opens a shell on a host, or runs a command there."""
     words = remote.ssh(_known(name))
+    # One word is for the shell there; several are a command and its arguments.
+    said = [shlex.join(command) if len(command) > 1 else command[0]] if command else []
     sys.stdout.flush()
-    os.execv(words[0], [*words, *([shlex.join(command)] if command else [])])
+    os.execv(words[0], [*words, *said])
 
 
 @main.command()
