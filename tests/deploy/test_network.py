@@ -38,5 +38,5 @@ def test_forwarding_is_as_it_was_before_the_first_host(commands: list[str], befo
 
 def test_a_network_that_this_machine_is_in_is_none_for_hosts(monkeypatch: pytest.MonkeyPatch) -> None:
     routes = '[{"dst": "default"}, {"dst": "10.0.0.0/8"}, {"dst": "10.213.1.0/24"}, {"dst": "10.213.3.7"}]'
-    monkeypatch.setattr(network, "_run", lambda *words: routes)
+    monkeypatch.setattr(network, "_run", lambda *_: routes)
     assert network.free_number([2]) == 4
