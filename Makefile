@@ -47,10 +47,12 @@ test: setup ## runs all tests, on the oldest and the newest Python of this machi
 test-fast: setup ## runs the tests that take no longer than a few seconds each, on one Python
 	@$(BIN)/python -m pytest -m "not slow" $(ARGS)
 
-lint: setup ## checks style, format and types
+lint: $(VENV)/deploy.stamp ## checks style, format and types, of the playbooks too
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	$(BIN)/yamllint --strict .
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/ansible-lint -q --offline
 
 format: setup ## formats the Python code, and repairs what ruff can
 	$(BIN)/ruff check --fix --exit-zero
