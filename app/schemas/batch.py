@@ -11,10 +11,11 @@ from marshmallow import ValidationError
 from app.errors import BadRequest
 from app.schemas.event import load_event, outcome
 from app.schemas.identity import Identifier
-from app.schemas.text import needs_care, storable, too_deep
+from app.schemas.text import may_be_deep, needs_care, storable, too_deep
 from app.store.events import Event
 
 Errors = dict[str, Any]
+TOO_DEEP = "Nested too deeply."
 SHAPE = 'Send {"events": [...]} with an array of events.'
 
 
@@ -98,19 +99,22 @@ def _split_leniently(body: bytes, problem: str) -> list[bytes]:
     """
     try:
         decoded = json.loads(body.decode("utf-8"), parse_int=_parse_int)
+        if isinstance(decoded, dict) and isinstance(decoded.get("events"), list):
+            return [json.dumps(event).encode("ascii") for event in decoded["events"]]
     except RecursionError as error:
         raise BadRequest("The JSON is nested too deeply.") from error
     except ValueError as error:
         raise BadRequest("The body is not JSON in UTF-8.", problem) from error
-    if not isinstance(decoded, dict) or not isinstance(decoded.get("events"), list):
-        raise BadRequest(SHAPE)
-    return [json.dumps(event).encode("ascii") for event in decoded["events"]]
+    raise BadRequest(SHAPE)
 
 
 def _load(raw: bytes, identifier: Identifier, host_id: str) -> Event:
-    if too_deep(raw):
-        raise ValidationError("Nested too deeply.")
-    content = _decode(raw)
+    try:
+        content = _decode(raw)
+    except RecursionError as error:
+        raise ValidationError(TOO_DEEP) from error
+    if may_be_deep(raw) and too_deep(content):
+        raise ValidationError(TOO_DEEP)
     if not isinstance(content, dict):
         raise ValidationError("Not an object.")
     kept = {name: value for name, value in content.items() if value is not None}

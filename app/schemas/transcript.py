@@ -14,7 +14,7 @@ from app.errors import BadRequest, Forbidden, TooLarge, Unavailable
 from app.schemas.fields import Text
 from app.schemas.json_text import BOM, explained, repaired
 from app.schemas.message import MessageSchema, load_message, messages_of
-from app.schemas.text import MAX_DEPTH, storable, too_deep
+from app.schemas.text import may_be_deep, storable, too_deep
 from app.store.transcripts import Transcript
 
 MAX_MESSAGES = 10_000
@@ -161,10 +161,10 @@ def _join(raws: list[msgspec.Raw], deadline: float) -> tuple[bytes | bytearray, 
         if time.monotonic() > deadline:
             raise Unavailable("The transcript took too long to read; nothing was stored.")
         try:
-            _CANONICAL.encode_into(load_message(raw, place), messages, -1)
-            # A string may hold brackets; too_deep knows, and is rarely asked.
-            if messages.count(b"[", start) + messages.count(b"{", start) > MAX_DEPTH:
-                _refuse_depth(bytes(messages[start:]))
+            message = load_message(raw, place)
+            _CANONICAL.encode_into(message, messages, -1)
+            if may_be_deep(messages, start):
+                _refuse_depth(message)
         except ValidationError as error:
             errors[str(place)] = messages_of(error)
             if len(errors) == MAX_ERRORS:
@@ -178,7 +178,7 @@ def _join(raws: list[msgspec.Raw], deadline: float) -> tuple[bytes | bytearray, 
     return (repaired(bytes(messages)) if b"\\u0000" in messages else messages), ends
 
 
-def _refuse_depth(message: bytes) -> None:
+def _refuse_depth(message: dict[str, Any]) -> None:
     if too_deep(message):
         raise ValidationError("Nested too deeply.")
 

@@ -130,6 +130,21 @@ def test_what_no_column_can_hold_costs_only_its_own_event(
     assert len(stored(shared_collector, host)) == 1
 
 
+@pytest.mark.parametrize("levels", [101, 500, 900, 960, 980, 990, 1000, 5000])
+@pytest.mark.parametrize("text", ["whole", "half a pair \\ud83d"])
+def test_no_depth_costs_a_neighbour_or_the_collector(
+    shared_collector: Collector, host: str, levels: int, text: str
+) -> None:
+    deep = json.dumps(event(host))[:-1] + f', "text": "{text}", "deep": {"[" * levels}{"]" * levels}}}'
+    answer = send_raw(shared_collector, f'{{"events": [{json.dumps(event(host))}, {deep}]}}')
+    # Beyond what the parser itself can follow, there are no events to tell apart.
+    if answer.status == 200:
+        assert answer.json()["rejected"] == [{"index": 1, "errors": {"_schema": ["Nested too deeply."]}}]
+    else:
+        assert (answer.status, answer.json()["error"]) == (400, "The JSON is nested too deeply.")
+        assert levels > 500
+
+
 def test_text_that_postgresql_cannot_hold_is_kept_with_a_replacement_character(
     shared_collector: Collector, host: str
 ) -> None:
