@@ -5,11 +5,11 @@ import http.client
 import resource
 import socket
 import ssl
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 
 from tests.deploy.record import Machine
-from tests.fixtures.client import Client, Response
+from tests.fixtures.client import Client
 
 # The authority that Caddy is itself, with `caddy_tls: internal`.
 INTERNAL_CA = Path("var/lib/caddy/.local/share/caddy/pki/authorities/local/root.crt")
@@ -43,22 +43,8 @@ class Site(Client):
         self.ca = ca or (machine.root / INTERNAL_CA).read_text()
         self._context = ssl.create_default_context(cadata=self.ca)
 
-    def request(
-        self,
-        method: str,
-        path: str,
-        body: bytes | Iterable[bytes] | None = None,
-        headers: Mapping[str, str] | None = None,
-    ) -> Response:
-        """Sends a request as it is; redirects are answers like others."""
-        connection = _Connection(self.name, self.machine.address, self._context, self._timeout)
-        try:
-            connection.request(method, path, body, dict(headers or {}))
-            answer = connection.getresponse()
-            names = {name.lower(): value for name, value in answer.getheaders()}
-            return Response(answer.status, names, answer.read())
-        finally:
-            connection.close()
+    def _connection(self) -> http.client.HTTPConnection:
+        return _Connection(self.name, self.machine.address, self._context, self._timeout)
 
 
 def open_ports(address: str, ports: Iterable[int] = range(1, 65536)) -> list[int]:

@@ -11,20 +11,10 @@ from hypothesis import strategies as st
 from app.schemas.batch import load_batch
 from app.schemas.event import KNOWN
 from app.schemas.identity import Identifier
+from tests.api.events import event
 
 MOMENT = datetime(2024, 1, 15, 10, 30, tzinfo=UTC)
-FIRST_GENERATION: dict[str, Any] = {
-    "hostId": "laptop",
-    "sessionId": "abc123",
-    "eventType": "agent_execution",
-    "agentName": "tool-approve",
-    "timestamp": "2024-01-15T10:30:00Z",
-    "decision": "APPROVED",
-    "decisionReason": "Tool is safe",
-    "toolName": "Bash",
-    "latencyMs": 150,
-    "modelTier": "haiku",
-}
+FIRST_GENERATION = event("laptop")
 
 GOLDEN = [
     (FIRST_GENERATION, MOMENT, "1dba6e00ce222cc846b3e3987f7222ae"),
