@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 from dev.programs import Account, EmbeddedError, succeeds
@@ -9,6 +10,18 @@ from dev.programs import Account, EmbeddedError, succeeds
 # The shortest that a system of ours has for a Unix socket's address (macOS: 104 bytes with the last one zero).
 SOCKET_PATH_BYTES = 103
 SOCKET_NAME = ".s.PGSQL.5432"
+
+
+def home_folder(environ: Mapping[str, str]) -> Path:
+    """Where everything is kept: AFT_HOME, or what is usual for root and for others. It may not be there yet."""
+    name = "agent-framework-telemetry"
+    if environ.get("AFT_HOME"):
+        return Path(environ["AFT_HOME"]).absolute()
+    if os.geteuid() == 0:
+        return Path("/var/lib") / name
+    # The specification of base directories: a relative path there is to be ignored.
+    data = Path(environ.get("XDG_DATA_HOME", ""))
+    return (data if data.is_absolute() else Path.home() / ".local/share") / name
 
 
 def make_folder(directory: Path, account: Account) -> None:

@@ -22,6 +22,7 @@ from dev.cast import (
     REFUSED,
     REFUSED_PERCENT,
     Agent,
+    Host,
     Model,
 )
 
@@ -51,11 +52,11 @@ class Kind(NamedTuple):
 def events(seed: int, count: int, start: datetime, end: datetime, *, full: bool = False) -> Iterator[Event]:
     """`count` second-generation events in the order of their time, spread from `start` to before `end` (with offsets).
 
-    What a rule decided has no model, no tokens and no cost; with `full` no rule decides, so that every event has every
-    field of the contract.
+    What a rule decided has no model, no tokens and no cost; with `full` a small model decides in the rules' place, so
+    that every event has every field of the contract.
     """
     random = Random(seed)  # noqa: S311  # no secrets, but the same events for the same seed
-    kinds = [kind for agent in AGENTS if agent.tier or not full for kind in _kinds(agent)]
+    kinds = all_kinds(full=full)
     open_sessions: list[Event] = []
     minute, prefix = -1, ""
     for moment, rate in _moments(random, count, start, end):
@@ -64,11 +65,12 @@ def events(seed: int, count: int, start: datetime, end: datetime, *, full: bool 
             prefix = datetime.fromtimestamp(minute * 60, UTC).strftime("%Y-%m-%dT%H:%M:")
             wanted = max(1, min(MOST_SESSIONS, round(rate * SECONDS_BETWEEN)))
         while len(open_sessions) < wanted:
-            open_sessions.append(_session(random, moment))
+            host = random.choice(HOSTS_BY_HOUR[moment // 3_600_000 % 24])
+            open_sessions.append(new_session(random, host))
         place = int(random.random() * len(open_sessions))
         kind = kinds[int(random.random() * len(kinds))]
         time = f"{prefix}{moment // 1000 % 60:02d}.{moment % 1000:03d}Z"
-        yield _event(random, open_sessions[place], kind, time)
+        yield make_event(random, open_sessions[place], kind, time)
         if random.random() * EVENTS_A_SESSION < 1:
             # As the night falls, sessions end and are not followed by new ones.
             open_sessions[place] = open_sessions[-1]
@@ -93,15 +95,24 @@ def _moments(random: Random, count: int, start: datetime, end: datetime) -> Iter
         yield min(moment, int((begin + length) * 1000) - 1), busy[hour] / hours[hour] * count / total
 
 
+def work(start: datetime, end: datetime) -> float:
+    """How much is going on in that time, an hour of a usual working day being 3600."""
+    begin, finish, total = start.timestamp(), end.timestamp(), 0.0
+    while begin < finish:
+        hour = min(finish, (begin // 3600 + 1) * 3600)
+        total += (hour - begin) * _busy(begin)
+        begin = hour
+    return total
+
+
 def _busy(unix_seconds: float) -> float:
     """How much is going on in that hour, 1 being a usual one of a working day."""
     moment = datetime.fromtimestamp(unix_seconds, UTC)
     return HOURS[moment.hour] * (0.3 if moment.weekday() >= SATURDAY else 1.0)
 
 
-def _session(random: Random, moment: int) -> Event:
+def new_session(random: Random, host: Host) -> Event:
     """The fields that all events of a new session share."""
-    host = random.choice(HOSTS_BY_HOUR[moment // 3_600_000 % 24])
     return {
         "hostId": host.name,
         "sessionId": _uuid(random),
@@ -110,14 +121,18 @@ def _session(random: Random, moment: int) -> Event:
     }
 
 
-def _kinds(agent: Agent) -> list[Kind]:
-    """Its judgements, each as often as it is likely."""
-    model = MODELS.get(agent.tier)
+def all_kinds(*, full: bool = False) -> list[Kind]:
+    """Every agent's judgements, each as often as it is likely; `full` as in `events`."""
+    return [kind for agent in AGENTS for kind in _kinds(agent, agent.tier or ("haiku" if full else ""))]
+
+
+def _kinds(agent: Agent, tier: str) -> list[Kind]:
+    model = MODELS.get(tier)
     made_by = {"executionType": "typescript"}
     if model:
         made_by = {
             "executionType": "llm",
-            "modelTier": agent.tier,
+            "modelTier": tier,
             "modelName": model.name,
             "provider": model.provider,
         }
@@ -142,7 +157,8 @@ def _kinds(agent: Agent) -> list[Kind]:
     return [granted] * (agent.weight * (100 - REFUSED_PERCENT)) + [refused] * (agent.weight * REFUSED_PERCENT)
 
 
-def _event(random: Random, session: Event, kind: Kind, time: str) -> Event:
+def make_event(random: Random, session: Event, kind: Kind, time: str) -> Event:
+    """An event of a session's (what all of its events share), of that kind, at that time in ISO 8601."""
     chance = random.random
     file = FILES[int(chance() * len(FILES))]
     tool = kind.tools[int(chance() * len(kind.tools))]

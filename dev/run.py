@@ -20,7 +20,7 @@ import psycopg
 
 from dev.collector import CommandError, ServedCollector, run_command
 from dev.embedded import EmbeddedError, EmbeddedPostgres
-from dev.folder import make_parents
+from dev.folder import home_folder, make_parents
 from dev.key import file_name, kept_key, works_for
 from dev.stopping import Stopped, StopSignals
 
@@ -48,7 +48,7 @@ def main() -> int:
 
 def _run(environ: Mapping[str, str], pause: Callable[[float], None], started: ExitStack) -> NoReturn:
     host, port = _address(environ)
-    home = _home(environ)
+    home = home_folder(environ)
     given_url = environ.get("DATABASE_URL") or None
     postgres = None
     if given_url is None:
@@ -118,17 +118,6 @@ def _address(environ: Mapping[str, str]) -> tuple[str, int]:
             "or choose another address, as in 'make run PORT=3002' or 'make run HOST=127.0.0.1'."
         ) from error
     return host, port
-
-
-def _home(environ: Mapping[str, str]) -> Path:
-    name = "agent-framework-telemetry"
-    if environ.get("AFT_HOME"):
-        return Path(environ["AFT_HOME"]).absolute()
-    if os.geteuid() == 0:
-        return Path("/var/lib") / name
-    # The specification of base directories: a relative path there is to be ignored.
-    data = Path(environ.get("XDG_DATA_HOME", ""))
-    return (data if data.is_absolute() else Path.home() / ".local/share") / name
 
 
 def _check_database(url: str) -> None:

@@ -1,0 +1,166 @@
+"""Millions of generated events in a database, for tests and measurements: `python -m dev.fill --help`.
+
+Each day is a slice with a seed of its own. Two processes take the days in turn, so the events come nearly in the order
+of their time, as they do to a collector, and are the same ones however many processes there are.
+"""
+
+import argparse
+import gc
+import json
+import multiprocessing
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+
+import psycopg
+
+from app.store import migrate, partitions, storage
+from app.store.database import BoundedConnection
+from dev.bulk import BulkLoader
+from dev.generate import events, work
+
+Report = Callable[[str], None]
+
+SEED = 1
+PROCESSES = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """`count` events from `start` to before `end`; the seed makes them others than those of any other slice."""
+
+    start: datetime
+    end: datetime
+    count: int
+    seed: int
+
+
+def slices(start: datetime, end: datetime, count: int, seed: int = SEED) -> list[Slice]:
+    """`count` events from `start` to before `end`, by days of UTC, each with its share of the work."""
+    edges = [start]
+    while edges[-1] < end:
+        midnight = (edges[-1] + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
+        edges.append(min(midnight, end))
+    total, done, given, found = work(start, end), 0.0, 0, []
+    for begin, finish in pairwise(edges):
+        done += work(begin, finish)
+        upto = count if finish == end else round(count * done / total)
+        found.append(Slice(begin, finish, upto - given, seed * 10**12 + int(begin.timestamp())))
+        given = upto
+    return found
+
+
+def fill(
+    url: str, start: datetime, end: datetime, count: int, *, seed: int = SEED, report: Report = lambda _: None
+) -> float:
+    """Stores `count` full events from `start` to before `end`, and returns how many seconds that took.
+
+    The schema is there, and none of these events. `report` gets a line every few seconds. Raises psycopg.Error.
+    """
+    began = time.monotonic()
+    with psycopg.connect(url, autocommit=True) as connection:
+        make_partitions(connection, start, end)
+    todo = slices(start, end, count, seed)
+    done, told = 0, began
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(PROCESSES, context, initializer=_begin_worker, initargs=(url,)) as pool:
+        futures = [pool.submit(_fill_slice, each) for each in todo]
+        try:
+            for future in as_completed(futures):
+                done += future.result()
+                now = time.monotonic()
+                if now - told > 2 or done == count:
+                    told = now
+                    report(f"{done:,} of {count:,} events, {done / (now - began):,.0f} a second")
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    return time.monotonic() - began
+
+
+def make_partitions(connection: psycopg.Connection, start: datetime, end: datetime) -> None:
+    """Makes the months from `start` to `end`, which a live site has made ahead."""
+    moment = start
+    while moment < end:
+        partitions.ensure(connection, now=moment)
+        moment = partitions.midnight(partitions.months_later(moment, partitions.MONTHS_AHEAD + 1))
+    partitions.ensure(connection)
+
+
+def settle(url: str) -> None:
+    """Does what autovacuum has done on a live site by the time somebody asks."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("VACUUM (ANALYZE)")
+
+
+_loader: BulkLoader
+
+
+def _begin_worker(url: str) -> None:
+    global _loader  # noqa: PLW0603  # a pool's processes have no other place for what they keep
+    # Ctrl-C is for the parent, which ends its processes.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Events refer to each other in no circles, and looking for some takes a third of the time.
+    gc.disable()
+    _loader = BulkLoader(BoundedConnection.connect(url, autocommit=True))
+
+
+def _fill_slice(each: Slice) -> int:
+    return sum(_loader.load(events(each.seed, each.count, each.start, each.end, full=True)))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m dev.fill",
+        description="Fills a database with generated events of the second generation, each with every field: 12 hosts,"
+        " 14 agents, working hours and weekends. They end now. The database is brought up to date before.",
+    )
+    parser.add_argument("--url", default=os.environ.get("DATABASE_URL"), help="the database; default: DATABASE_URL")
+    parser.add_argument("--events", type=int, default=10_000_000, help="how many; default: 10_000_000")
+    parser.add_argument("--days", type=float, default=90, help="over how many days; default: 90")
+    parser.add_argument("--seed", type=int, default=SEED, help="another number makes other events")
+    parser.add_argument("--json", action="store_true", help="print the result as one JSON object")
+    return parser
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command; its exit code."""
+    options = _parser().parse_args(arguments)
+    if not options.url:
+        print("Give the database: --url, or DATABASE_URL.", file=sys.stderr)
+        return 2
+
+    def report(line: str) -> None:
+        print(line, file=sys.stderr, flush=True)
+
+    end = datetime.now(UTC)
+    start = end - timedelta(days=options.days)
+    with psycopg.connect(options.url, autocommit=True) as connection:
+        migrate.migrate(connection, report)
+    seconds = fill(options.url, start, end, options.events, seed=options.seed, report=report)
+    report("vacuuming")
+    settle(options.url)
+    with psycopg.connect(options.url, autocommit=True) as connection:
+        sizes = storage.measure(connection)
+    rate = round(options.events / seconds)
+    if options.json:
+        print(json.dumps({"events": options.events, "seconds": seconds, "a_second": rate, "bytes": dict(sizes.parts)}))
+    else:
+        print("\n".join(_lines(options.events, seconds, sizes)))
+    return 0
+
+
+def _lines(count: int, seconds: float, sizes: storage.Storage) -> Iterator[str]:
+    yield f"{count:,} events in {seconds:.0f} s: {count / seconds:,.0f} a second"
+    for part, size in sizes.parts.items():
+        yield f"  {part:<18} {size / 2**20:9,.0f} MB"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
