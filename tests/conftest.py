@@ -2,7 +2,7 @@
 
 from hypothesis import settings
 
-pytest_plugins = ["tests.fixtures.postgres", "tests.fixtures.collector"]
+pytest_plugins = ["tests.fixtures.postgres", "tests.fixtures.collector", "tests.fixtures.browser"]
 
 # A machine that is busy with something else must not fail a property; a failure says how to repeat it.
 settings.register_profile("suite", deadline=None, print_blob=True)

@@ -9,7 +9,8 @@ import subprocess
 import time
 from pathlib import Path
 
-from tests.deploy.needs import HostError, cgroups, environment, find
+from dev.packages import environment, find
+from tests.deploy.needs import HostError, cgroups
 from tests.deploy.record import Machine
 
 STOP_SECONDS = 120.0

@@ -15,8 +15,9 @@ from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
+from dev.packages import environment, find
 from tests.deploy import outer
-from tests.deploy.needs import HostError, NotHereError, environment, find
+from tests.deploy.needs import HostError, NotHereError
 
 # Outside the checkout: a bare checkout on the same machine finds them again.
 IMAGES = Path("/var/cache/agent-framework-telemetry/images")

@@ -1,13 +1,11 @@
 """What a machine must have before it can boot test hosts; what is missing is installed where that may be done."""
 
 import os
-import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 
-SYSTEM_FOLDERS = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+from dev.packages import InstallError, find, install
 
 # Program -> the package of Debian and Ubuntu that has it.
 PROGRAMS = {
@@ -22,8 +20,6 @@ PROGRAMS = {
     "dpkg-deb": "dpkg",
 }
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
-
-INSTALL_SECONDS = 600
 
 
 class HostError(Exception):
@@ -47,7 +43,10 @@ def require() -> None:
         )
     if cgroups() is None:
         raise NotHereError("no cgroup2 file system is mounted: mount one with 'mount -t cgroup2 none /sys/fs/cgroup'")
-    _install(missing())
+    try:
+        install(missing(), "the test hosts")
+    except InstallError as reason:
+        raise NotHereError(str(reason)) from None
     still = missing()
     if still:
         raise NotHereError(f"these packages do not bring what test hosts need: {' '.join(still)}")
@@ -59,17 +58,6 @@ def missing() -> list[str]:
     if not KEYRING.exists():
         packages.add("debian-archive-keyring")
     return sorted(packages)
-
-
-def find(program: str) -> str | None:
-    """The path of a program, also where PATH lacks the system's folders."""
-    return shutil.which(program, path=f"{os.environ.get('PATH', '')}:{SYSTEM_FOLDERS}")
-
-
-def environment() -> Mapping[str, str]:
-    """For programs of the system: their folders in PATH, and texts that do not depend on the user's language."""
-    path = f"{os.environ.get('PATH', '')}:{SYSTEM_FOLDERS}"
-    return {**os.environ, "PATH": path, "LC_ALL": "C.UTF-8", "DEBIAN_FRONTEND": "noninteractive"}
 
 
 def cgroups() -> Path | None:
@@ -87,32 +75,3 @@ def _may_make_namespaces() -> bool:
         return False
     command = [unshare, "--mount", "--net", "--pid", "--fork", "true"]
     return subprocess.run(command, capture_output=True, timeout=30, check=False).returncode == 0
-
-
-def _install(packages: list[str]) -> None:
-    if not packages:
-        return
-    by_hand = f"install them by hand: {' '.join(packages)}"
-    apt = find("apt-get")
-    if apt is None:
-        raise NotHereError(f"packages are missing, and this machine has no apt-get; {by_hand}")
-    sys.stderr.write(f"Installing for the test hosts: {' '.join(packages)}\n")
-    options = ["-o", "DPkg::Lock::Timeout=300", "-qq"]
-    for words in (["update"], ["install", "--yes", "--no-install-recommends", *packages]):
-        try:
-            result = subprocess.run(
-                [apt, *options, *words],
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                env=environment(),
-                timeout=INSTALL_SECONDS,
-                check=False,
-            )
-        except subprocess.TimeoutExpired:
-            raise NotHereError(
-                f"'apt-get {words[0]}' did not end in {INSTALL_SECONDS} s (no network?); {by_hand}"
-            ) from None
-        if result.returncode != 0:
-            last = " ".join(result.stderr.split("\n")[-4:]).strip()
-            raise NotHereError(f"'apt-get {words[0]}' failed ({last}); {by_hand}")

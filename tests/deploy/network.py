@@ -10,7 +10,8 @@ import time
 from collections.abc import Collection
 from pathlib import Path
 
-from tests.deploy.needs import HostError, environment, find
+from dev.packages import environment, find
+from tests.deploy.needs import HostError
 from tests.deploy.record import HOME, Machine
 
 RANGE = "10.213.0.0/16"

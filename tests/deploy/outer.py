@@ -11,7 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.deploy.needs import environment, find
+from dev.packages import environment, find
 
 APT = Path("/etc/apt")
 CA_BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")

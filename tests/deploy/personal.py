@@ -5,8 +5,8 @@ import shutil
 import subprocess
 import uuid
 
+from dev.packages import environment, find
 from tests.deploy import outer
-from tests.deploy.needs import environment, find
 from tests.deploy.record import Machine
 
 USERS = ("root", "home/debian")

@@ -5,8 +5,9 @@ import subprocess
 import time
 from collections.abc import Sequence
 
+from dev.packages import environment, find
 from tests.deploy import guest
-from tests.deploy.needs import HostError, environment, find
+from tests.deploy.needs import HostError
 from tests.deploy.record import Machine
 
 READY_SECONDS = 120.0

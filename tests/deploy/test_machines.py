@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from dev.packages import environment
 from tests.deploy import guest, image, machines, network, outer, record, remote
 from tests.deploy.conftest import MakeHost
 from tests.deploy.image import SUITES
-from tests.deploy.needs import NotHereError, environment, require
+from tests.deploy.needs import NotHereError, require
 from tests.deploy.outer import pip_environment
 from tests.deploy.record import Machine, Process
 from tests.deploy.remote import run
