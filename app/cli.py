@@ -73,10 +73,11 @@ def serve_command() -> None:
 @main.command("migrate")
 def migrate_command() -> None:
     """Brings the database's schema up to date. Safe to run twice, and from two places at once."""
-    from app.store import partitions
+    from app.store import partitions, readers
 
     with _connect(load(os.environ)) as connection:
         count = migrate(connection, lambda name: click.echo(f"applied {name}"))
+        readers.grant(connection)
         # So that the first event finds its month. What is not made now is made by maintain.
         for failure in partitions.ensure(connection, report=click.echo).failures:
             click.echo(failure, err=True)

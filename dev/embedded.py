@@ -27,6 +27,8 @@ __all__ = ["EmbeddedError", "EmbeddedPostgres"]
 ROLE = "telemetry"
 DATABASE = "agent_telemetry"
 SUPERUSER = "postgres"
+# As roles/postgresql makes them: who may read, and how many connections each may have.
+READERS = {"grafana_public": 5, "grafana_private": 10}
 
 START_SECONDS = 60.0
 STOP_SECONDS = 30.0
@@ -35,9 +37,9 @@ STOP_SECONDS = 30.0
 class EmbeddedPostgres:
     """A server whose data, log and socket live in one folder, which survives it.
 
-    At the first start it makes the role `telemetry` (no superuser) and its database `agent_telemetry`; the superuser is
-    `postgres`. `binaries` is a bin folder, by default the wheel's for that major version; `settings` are PostgreSQL's.
-    `pause` waits for some seconds; what it raises ends a start.
+    At the first start it makes the role `telemetry` (no superuser), its database `agent_telemetry`, and the roles that
+    read the reporting views; the superuser is `postgres`. `binaries` is a bin folder, by default the wheel's for that
+    major version; `settings` are PostgreSQL's. `pause` waits for some seconds; what it raises ends a start.
     """
 
     def __init__(
@@ -215,6 +217,14 @@ class EmbeddedPostgres:
         with psycopg.connect(self.url("postgres", SUPERUSER), autocommit=True) as connection:
             if not connection.execute("SELECT FROM pg_roles WHERE rolname = %s", [ROLE]).fetchall():
                 connection.execute(sql.SQL("CREATE ROLE {} LOGIN").format(sql.Identifier(ROLE)))
+            for reader, connections in READERS.items():
+                if not connection.execute("SELECT FROM pg_roles WHERE rolname = %s", [reader]).fetchall():
+                    name, limit = sql.Identifier(reader), sql.Literal(connections)
+                    connection.execute(sql.SQL("CREATE ROLE {} LOGIN CONNECTION LIMIT {}").format(name, limit))
+                    connection.execute(sql.SQL("ALTER ROLE {} SET default_transaction_read_only = on").format(name))
+                    connection.execute(sql.SQL("ALTER ROLE {} SET statement_timeout = '15s'").format(name))
+            # For pages that the collector gives to anybody, and reads as that role.
+            connection.execute(sql.SQL("GRANT grafana_public TO {}").format(sql.Identifier(ROLE)))
             if not connection.execute("SELECT FROM pg_database WHERE datname = %s", [DATABASE]).fetchall():
                 names = sql.Identifier(DATABASE), sql.Identifier(ROLE)
                 connection.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(*names))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import psycopg
 
 # Bytes with everything that belongs to a table: TOAST, maps and, but for those of the events, indexes.
-SIZES = """
+SIZES = r"""
 WITH events AS (
     SELECT relid FROM pg_partition_tree('telemetry_events') WHERE isleaf
 )
@@ -16,12 +16,15 @@ SELECT
     (SELECT coalesce(sum(pg_indexes_size(relid)), 0) FROM events),
     pg_total_relation_size('event_identities'),
     pg_total_relation_size('series') + pg_total_relation_size('sessions') + pg_total_relation_size('working_dirs'),
+    (SELECT sum(pg_total_relation_size(oid)) FROM pg_class
+        WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace
+            AND (relname LIKE 'rollup\_%' OR relname IN ('agent_series', 'hosts', 'reporting_settings'))),
     pg_total_relation_size('session_transcripts'),
     pg_total_relation_size('quarantined_events')
 """
-PARTS = ("events", "indexes of events", "identities", "words", "transcripts", "quarantine")
+PARTS = ("events", "indexes of events", "identities", "words", "roll-ups", "transcripts", "quarantine")
 # Those that every event makes longer.
-EVENT_PARTS = PARTS[:4]
+EVENT_PARTS = PARTS[:5]
 
 # Up to this many bytes of events they are counted one by one, which takes a fraction of a second.
 COUNTED_BYTES = 64 * 2**20
