@@ -17,10 +17,13 @@ def create_app(settings: "Settings") -> "Flask":
     from app import answers, logs
     from app.auth import KeyRing
     from app.context import Collector
+    from app.glance.cache import Overviews
+    from app.glance.pages import Pages
     from app.metrics import Metrics
-    from app.routes import health, openapi, telemetry, transcripts
+    from app.routes import glance, health, openapi, summary, telemetry, transcripts
     from app.store.database import Database
     from app.store.events import EventStore
+    from app.store.looking import Looker
     from app.store.ping import Ping
 
     app = Flask(__name__, static_folder=None)
@@ -30,10 +33,13 @@ def create_app(settings: "Settings") -> "Flask":
     app.json.sort_keys = False  # type: ignore[attr-defined]  # Flask's own provider has it
     ping = Ping(settings.database_url)
     metrics = Metrics(settings.metrics_dir if settings.metrics_port else "", database, ping)
-    app.extensions["collector"] = Collector(settings, database, KeyRing(database), events, ping, metrics)
+    overviews = Overviews(Looker(settings.database_url).look)
+    app.extensions["collector"] = Collector(
+        settings, database, KeyRing(database), events, ping, metrics, overviews, Pages(overviews)
+    )
     # Flask runs these in reverse: the line is written last, when the answer is complete.
     app.after_request(logs.log_request)
     answers.install(app)
-    for module in (telemetry, transcripts, health, openapi):
+    for module in (telemetry, transcripts, health, summary, openapi, *((glance,) if settings.glance else ())):
         app.register_blueprint(module.blueprint)
     return app

@@ -1,4 +1,4 @@
-"""What waitress leaves to us: when a request arrived, health checks that never queue, refusals in JSON."""
+"""What waitress leaves to us: when a request arrived, who queues with whom, refusals in JSON."""
 
 import json
 import time
@@ -10,7 +10,10 @@ from waitress.task import ErrorTask, ThreadedTaskDispatcher
 from app import deadline
 from app.answers import new_request_id
 from app.metrics import OTHER, Metrics
+from app.routes import glance, summary
 from app.routes.health import PATH as HEALTH_PATH
+
+LOOKING_PATHS = (glance.PATH, summary.PATH)
 
 
 class Refusal(ErrorTask):
@@ -56,7 +59,11 @@ class Errand:
 
 
 class Dispatcher(ThreadedTaskDispatcher):
-    """Worker threads, and one more for health checks, which must not wait behind a hundred batches."""
+    """Worker threads, one more for health checks, and one for those who look.
+
+    Health checks must not wait behind a hundred batches, and no batch behind a question to the database by somebody who
+    looks, however many do.
+    """
 
     def __init__(self, threads: int, metrics: Metrics) -> None:
         super().__init__()
@@ -64,14 +71,19 @@ class Dispatcher(ThreadedTaskDispatcher):
         self.stopping = False
         self._health = ThreadedTaskDispatcher()
         self._health.set_thread_count(1)
+        self._looks = ThreadedTaskDispatcher()
+        self._looks.set_thread_count(1)
         self.set_thread_count(threads)
 
     # What waitress calls a task here is a channel; its published types say otherwise.
     def add_task(self, task: Channel) -> None:  # type: ignore[override]
         """Queues the channel's next request, and notes the time: waiting counts towards the deadline."""
         task.arrived = time.monotonic()
-        if getattr(task.requests[0], "path", "") == HEALTH_PATH:
+        path = getattr(task.requests[0], "path", "")
+        if path == HEALTH_PATH:
             self._health.add_task(task)  # type: ignore[arg-type]
+        elif path in LOOKING_PATHS:
+            self._looks.add_task(task)  # type: ignore[arg-type]
         else:
             super().add_task(task)  # type: ignore[arg-type]
 

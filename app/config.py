@@ -16,10 +16,21 @@ class ConfigError(Exception):
     """A setting is missing, unknown or malformed; the text names it and the remedy."""
 
 
+# An origin as in Content-Security-Policy: no path, and a star for any name below a domain.
+ORIGIN = r"https?://(\*\.)?[A-Za-z0-9._-]+(:[0-9]{1,5})?|https?://\[[0-9A-Fa-f:.]+\](:[0-9]{1,5})?"
+SWITCH = {"true": True, "false": False}
+
+
 def _setting(
-    variable: str, help_text: str, default: Any = MISSING, *, low: int | None = None, high: int | None = None
+    variable: str,
+    help_text: str,
+    default: Any = MISSING,
+    *,
+    low: int | None = None,
+    high: int | None = None,
+    words: str | None = None,
 ) -> Any:
-    metadata = {"variable": variable, "help": help_text, "low": low, "high": high}
+    metadata = {"variable": variable, "help": help_text, "low": low, "high": high, "words": words}
     if default is MISSING:
         return field(metadata=metadata)
     return field(default=default, metadata=metadata)
@@ -80,6 +91,14 @@ class Settings:
         low=0,
         high=36_500,
     )
+    glance: bool = _setting("TELEMETRY_GLANCE", "Whether there is /glance.", True)
+    embed_origins: str = _setting(
+        "TELEMETRY_EMBED_ORIGINS",
+        "Origins whose pages may show /glance in a frame, such as https://ha.example.com, with spaces between them;"
+        " its own may always.",
+        "",
+        words=ORIGIN,
+    )
 
     # Handed over by systemd, not set by people: number of listening sockets from descriptor 3 on, where to say that we
     # are ready, and how many seconds may pass between two signs of life; 0 means that nobody waits for any.
@@ -89,7 +108,7 @@ class Settings:
 
 
 def table() -> list[Field[Any]]:
-    """The settings that people set, in order; `metadata` holds variable, help, low and high."""
+    """The settings that people set, in order; `metadata` holds variable, help, low, high, and what words must match."""
     return [entry for entry in fields(Settings) if entry.metadata]
 
 
@@ -116,10 +135,18 @@ def load(environ: Mapping[str, str]) -> Settings:
     )
 
 
-def _value(entry: Field[Any], text: str) -> str | int:
-    if entry.type is str or entry.type == "str":
-        return text
-    variable, low, high = (entry.metadata[name] for name in ("variable", "low", "high"))
+def _value(entry: Field[Any], text: str) -> str | int | bool:
+    variable, low, high, words = (entry.metadata[name] for name in ("variable", "low", "high", "words"))
+    if entry.type in (str, "str"):
+        for word in text.split() if words else ():
+            if not re.fullmatch(words, word):
+                raise ConfigError(f"{variable} must be origins such as https://ha.example.com, not {word!r}.")
+        return " ".join(text.split()) if words else text
+    if entry.type in (bool, "bool"):
+        # Ansible writes True.
+        if text.lower() not in SWITCH:
+            raise ConfigError(f"{variable} must be true or false, not {text!r}.")
+        return SWITCH[text.lower()]
     # int() takes 1_0 and digits of any script.
     if not re.fullmatch(r"-?[0-9]{1,12}", text):
         raise ConfigError(f"{variable} must be a whole number from {low} to {high}, not {text!r}.")

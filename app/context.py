@@ -6,6 +6,8 @@ from flask import current_app
 
 from app.auth import KeyRing
 from app.config import Settings
+from app.glance.cache import Overviews
+from app.glance.pages import Pages
 from app.metrics import Metrics
 from app.store.database import Database
 from app.store.events import EventStore
@@ -22,6 +24,8 @@ class Collector:
     events: EventStore
     ping: Ping
     metrics: Metrics
+    overviews: Overviews
+    pages: Pages
 
 
 def collector() -> Collector:

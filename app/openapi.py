@@ -69,21 +69,36 @@ class Body:
 
 
 @dataclass(frozen=True, slots=True)
+class Parameter:
+    """An optional parameter of the query: text, or one of `values`."""
+
+    name: str
+    description: str
+    values: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Operation:
-    """A view in words. `answers` gives, by status, a description and a schema, beyond the usual refusals."""
+    """A view in words. `answers` gives, by status, a description and a schema, beyond the usual refusals.
+
+    What has no schema is a page of HTML.
+    """
 
     summary: str
     description: str
-    answers: Mapping[int, tuple[str, type[Schema]]]
+    answers: Mapping[int, tuple[str, type[Schema] | None]]
     body: Body | None = None
+    parameters: tuple[Parameter, ...] = ()
     key: bool = False
 
-    def all_answers(self) -> dict[int, tuple[str, type[Schema]]]:
+    def all_answers(self) -> dict[int, tuple[str, type[Schema] | None]]:
         """The answers and the usual refusals, by status."""
         usual = KEY_REFUSALS if self.key else {}
         if self.body:
             usual = {**usual, **BODY_REFUSALS, 413: f"The body is over {self.body.limit // MIB} MiB, decompressed."}
-        answers: dict[int, tuple[str, type[Schema]]] = {status: (text, ErrorSchema) for status, text in usual.items()}
+        answers: dict[int, tuple[str, type[Schema] | None]] = {
+            status: (text, ErrorSchema) for status, text in usual.items()
+        }
         answers.update(self.answers)
         return dict(sorted(answers.items()))
 
@@ -135,6 +150,8 @@ def _operation(operation: Operation, endpoint: str, settings: Settings) -> dict[
             for status, (description, schema) in operation.all_answers().items()
         },
     }
+    if operation.parameters:
+        described["parameters"] = [_parameter(parameter) for parameter in operation.parameters]
     if operation.body:
         content = {
             "schema": operation.body.schema(settings),
@@ -150,11 +167,19 @@ def _operation(operation: Operation, endpoint: str, settings: Settings) -> dict[
     return described
 
 
-def _answer(status: int, description: str, schema: type[Schema]) -> dict[str, Any]:
+def _parameter(parameter: Parameter) -> dict[str, Any]:
+    schema = {"type": "string", "enum": list(parameter.values)} if parameter.values else {"type": "string"}
+    return {"name": parameter.name, "in": "query", "description": parameter.description, "schema": schema}
+
+
+def _answer(status: int, description: str, schema: type[Schema] | None) -> dict[str, Any]:
     headers = {"X-Request-Id": "RequestId"}
-    if status in WAIT and schema is ErrorSchema:
+    if status in WAIT and schema in (ErrorSchema, None):
         headers["Retry-After"] = "RetryAfter"
-    return {"description": description, "headers": headers, "content": {"application/json": {"schema": schema}}}
+    content = (
+        {"text/html": {"schema": {"type": "string"}}} if schema is None else {"application/json": {"schema": schema}}
+    )
+    return {"description": description, "headers": headers, "content": content}
 
 
 def _null_is_absent(_: Any, described: fields.Field[Any], *, ret: dict[str, Any], **others: Any) -> dict[str, Any]:

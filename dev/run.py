@@ -157,6 +157,8 @@ def _greeting(
         psql = shlex.join([str(postgres.binary("psql")), postgres.url()])
         database = f"PostgreSQL {VERSION} in {postgres.directory}\n  psql      {psql}"
     return f"""
+The overview, for any browser: {url}/glance
+
 The collector is at {url}
   key       {key}  (for the host {machine}; kept in {key_file})
   database  {database}

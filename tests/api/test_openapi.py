@@ -13,7 +13,7 @@ from marshmallow import RAISE, Schema
 from app import __version__, create_app
 from app.config import load
 from app.openapi import build
-from app.schemas.answers import ErrorSchema, HealthSchema, ReceiptSchema, TranscriptReceiptSchema
+from app.schemas.answers import ErrorSchema, HealthSchema, ReceiptSchema, SummarySchema, TranscriptReceiptSchema
 from tests.fixtures.collector import BATCH, HEALTH, TRANSCRIPT, Collector
 
 PATH = "/api/v1/openapi.json"
@@ -130,7 +130,8 @@ def test_everything_is_described_in_words(document: dict[str, Any]) -> None:
         assert operation["summary"].endswith("."), path
         assert operation["description"].endswith("."), path
         assert all(answer["description"].endswith(".") for answer in operation["responses"].values()), path
-    for name in ("Event", "Receipt", "Rejected", "Error", "Message", "Transcript", "TranscriptReceipt"):
+        assert all(parameter["description"].endswith(".") for parameter in operation.get("parameters", ())), path
+    for name in ("Event", "Receipt", "Rejected", "Error", "Message", "Transcript", "TranscriptReceipt", "Summary"):
         for field, described in document["components"]["schemas"][name]["properties"].items():
             assert described.get("description", "").endswith("."), f"{name}.{field}"
 
@@ -207,3 +208,6 @@ def test_answers_hold_what_it_says_and_nothing_else(shared_collector: Collector,
     transcript = {"hostId": host, "sessionId": "s", "transcript": []}
     strict(TranscriptReceiptSchema, shared_collector.send_transcript(transcript).json())
     strict(HealthSchema, shared_collector.get(HEALTH).json())
+    key = shared_collector.create_key("*", "read")
+    strict(SummarySchema, shared_collector.get("/api/v1/summary", {"X-API-Key": key}).json())
+    strict(ErrorSchema, shared_collector.get("/api/v1/summary?window=1y", {"X-API-Key": key}).json())

@@ -10,7 +10,9 @@ from app.config import ConfigError, Settings, load, table
 
 URL = {"DATABASE_URL": "postgresql://telemetry@127.0.0.1/agent_telemetry"}
 NUMBERS = [entry for entry in table() if entry.metadata["low"] is not None]
-TEXTS = [entry for entry in table() if entry.metadata["low"] is None]
+SWITCHES = [entry for entry in table() if entry.type in (bool, "bool")]
+WORDS = [entry for entry in table() if entry.metadata["words"]]
+TEXTS = [entry for entry in table() if entry not in (*NUMBERS, *SWITCHES, *WORDS)]
 
 
 def variable(entry: Field[Any]) -> str:
@@ -59,6 +61,29 @@ def test_what_is_no_number_stops_the_start_with_its_name(entry: Field[Any], valu
 @pytest.mark.parametrize("entry", TEXTS, ids=variable)
 def test_text_is_taken_as_it_is(entry: Field[Any]) -> None:
     assert getattr(with_(entry, " any thing "), entry.name) == " any thing "
+
+
+@pytest.mark.parametrize("entry", SWITCHES, ids=variable)
+def test_a_switch_is_true_or_false(entry: Field[Any]) -> None:
+    for value, meant in (("true", True), ("false", False), ("True", True), ("False", False)):
+        assert getattr(with_(entry, value), entry.name) is meant
+    for value in ("on", "yes", "1", "no"):
+        with pytest.raises(ConfigError, match=f"^{variable(entry)} must be true or false, not '{value}'"):
+            with_(entry, value)
+
+
+def test_origins_are_origins() -> None:
+    def embed(text: str) -> str:
+        return load({**URL, "TELEMETRY_EMBED_ORIGINS": text}).embed_origins
+
+    several = "https://ha.example.com http://homeassistant.local:8123 https://*.ui.nabu.casa http://[fd00::1]:8123"
+    assert embed(several) == several
+    assert embed("  https://a.example\n https://b.example ") == "https://a.example https://b.example"
+    for wrong in ("https://a.example/", "a.example", "*", "https://a.example;script-src", "'none'", "https://a,b"):
+        with pytest.raises(
+            ConfigError, match=r"^TELEMETRY_EMBED_ORIGINS must be origins such as https://ha\.example\.com"
+        ):
+            embed(f"https://good.example {wrong}")
 
 
 @pytest.mark.parametrize("entry", table(), ids=variable)

@@ -12,7 +12,7 @@ from app.config import table
 ROOT = Path(__file__).resolve().parents[2]
 APP = ROOT / "app"
 # A module of each layer may import from its own and from those after it.
-LAYERS = ("routes", "schemas", "store")
+LAYERS = ("routes", "schemas", "glance", "store")
 
 
 def imports(path: Path) -> set[str]:
@@ -33,8 +33,8 @@ def test_a_lower_layer_never_imports_a_higher_one(layer: str) -> None:
         assert not [name for name in imports(path) if name.startswith(tuple(f"app.{one}" for one in higher))], path
 
 
-def test_schemas_and_store_know_no_flask_and_schemas_no_sql() -> None:
-    for path in (*(APP / "schemas").glob("*.py"), *(APP / "store").glob("*.py")):
+def test_schemas_store_and_glance_know_no_flask_and_schemas_no_sql() -> None:
+    for path in (path for folder in ("schemas", "store", "glance") for path in (APP / folder).glob("*.py")):
         assert not [name for name in imports(path) if name.split(".")[0] in ("flask", "werkzeug", "waitress")], path
     for path in (APP / "schemas").glob("*.py"):
         assert not [name for name in imports(path) if name.startswith("psycopg")], path
@@ -70,6 +70,8 @@ def test_the_readme_lists_every_setting_with_its_default() -> None:
 
 
 def _default(value: object) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
     return "required" if value is MISSING else str(value) if value != "" else "empty"
 
 
