@@ -222,6 +222,18 @@ def test_a_collector_that_is_away_is_answered_for_in_its_own_shape(caddy: str) -
     assert KEY not in logs
 
 
+@pytest.mark.parametrize(("path", "grafana"), [("/glance", True), (OVERVIEW, False)])
+def test_an_overview_that_is_away_comes_again_by_itself(caddy: str, path: str, grafana: bool) -> None:
+    away = ["unix//run/telemetry/nobody.sock"]
+    with serve(caddy, caddy_collector_upstreams=away, caddy_grafana_enabled=grafana) as site:
+        answer = site.ask(path, IN_A_FRAME)
+    assert answer.status == 503
+    assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert b'<meta http-equiv="refresh" content="10">' in answer.body
+    assert sorted(answer.policies()) == ["default-src 'none'", "frame-ancestors 'self'"]
+
+
 @pytest.fixture(scope="module")
 def bare_site(caddy: str) -> Iterator[Site]:
     with serve(caddy, caddy_grafana_enabled=False) as running:
