@@ -17,13 +17,19 @@ $(shell [ -x $(BIN)/python ] || rm -f $(VENV)/*.stamp)
 .DEFAULT_GOAL = help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help setup run test test-fast lint format vps-up vps-down lock clean
+.PHONY: help setup run demo demo-clean test test-fast lint format vps-up vps-down lock clean
 
 help: ## lists the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: $(VENV)/run.stamp ## starts a collector on 127.0.0.1:3001, on an embedded PostgreSQL 16 unless DATABASE_URL is set
 	@exec $(BIN)/python -m dev
+
+demo: $(VENV)/run.stamp ## make run with thirty days of believable history and a live trickle, in a database of its own
+	@exec $(BIN)/python -m dev demo
+
+demo-clean: $(VENV)/run.stamp ## removes the demo and its data, and nothing else
+	@$(BIN)/python -m dev demo --remove
 
 test: setup ## runs all tests, on the oldest and the newest Python of this machine, and prints the coverage
 	@set -e; \

@@ -1,4 +1,4 @@
-"""`python -m dev` is `make run`."""
+"""`python -m dev` is `make run`, and `python -m dev demo` is `make demo`."""
 
 import os
 import signal
@@ -14,6 +14,11 @@ def _leave(number: int, frame: FrameType | None) -> None:
 for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
     signal.signal(each, _leave)
 
-from dev.run import main  # noqa: E402
+if sys.argv[1:2] == ["demo"]:
+    from dev import demo
 
-sys.exit(main())
+    sys.exit(demo.main(sys.argv[2:]))
+
+from dev import run  # noqa: E402
+
+sys.exit(run.main())

@@ -7,7 +7,7 @@ For generated events only. They have an eventId and a time, are valid, and no tw
 ends the load with an error.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from hashlib import blake2b
 from itertools import islice
@@ -47,10 +47,14 @@ _encode = msgspec.json.Encoder().encode
 
 
 class BulkLoader:
-    """Loads events through one connection, which is in autocommit mode; remembers the numbers of words."""
+    """Loads events through one connection, which is in autocommit mode; remembers the numbers of words.
 
-    def __init__(self, connection: BoundedConnection) -> None:
+    `behind` tells by host how far its clock is behind.
+    """
+
+    def __init__(self, connection: BoundedConnection, behind: Mapping[str, timedelta] | None = None) -> None:
         self._connection = connection
+        self._behind = behind or {}
         self._series = WordTable("series", "series_key", SERIES)
         self._sessions = WordTable("sessions", "session_key", ("host_id", "session_id"))
         self._working_dirs = WordTable("working_dirs", "working_dir_key", ("working_dir",))
@@ -69,7 +73,7 @@ class BulkLoader:
         series_keys = self._series.keys(self._connection, set(series))
         session_keys = self._sessions.keys(self._connection, set(sessions))
         folder_keys = self._working_dirs.keys(self._connection, set(folders))
-        received = [_received(event) for event in events]
+        received = [_received(event, self._behind.get(event["hostId"])) for event in events]
         keys = (
             f"{series_keys[words]}\t{session_keys[session]}\t{folder_keys[folder]}"
             for words, session, folder in zip(series, sessions, folders, strict=True)
@@ -92,9 +96,10 @@ def _series(event: Event) -> Words:
     return tuple(words)
 
 
-def _received(event: Event) -> str:
+def _received(event: Event, behind: timedelta | None) -> str:
     """When a collector would have received it; the eventId's first digits are as good as chance."""
-    return (datetime.fromisoformat(event["timestamp"]) + _DELAYS[int(event["eventId"][:2], 16)]).isoformat()
+    received = datetime.fromisoformat(event["timestamp"]) + _DELAYS[int(event["eventId"][:2], 16)]
+    return (received + behind if behind else received).isoformat()
 
 
 def _identity(event: Event) -> str:

@@ -125,3 +125,10 @@ REFUSED = (
     ("Secrets could end up in ", "; use the settings file that git ignores."),
     ("The test for ", " fails for the same reason as before; find the cause first."),
 )
+# What is said while a model is out of service.
+OUTAGE_REASONS = (
+    "The model did not answer within 30 s; the call is let through to the user.",
+    "The provider answered 529 (overloaded) three times; no judgement was made.",
+    "The connection to the provider was reset while the answer was read.",
+    "The provider answered 503 (service unavailable); no judgement was made.",
+)

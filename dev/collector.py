@@ -53,7 +53,7 @@ class ServedCollector:
     def __init__(self, environ: Mapping[str, str], address: tuple[str, int]) -> None:
         self._address = address
         self._lines: collections.deque[str] = collections.deque(maxlen=20)
-        self._shown = False
+        self._shown: Callable[[str], bool] = lambda _: False
         self._process = subprocess.Popen(
             [*tied("TERM"), sys.executable, "-m", "app", "serve"],
             cwd=ROOT,
@@ -82,9 +82,9 @@ class ServedCollector:
             pause(0.05)
         return False
 
-    def show_log(self) -> None:
-        """Prints what it logs from now on."""
-        self._shown = True
+    def show_log(self, wanted: Callable[[str], bool] = lambda _: True) -> None:
+        """Prints what it logs from now on, but for the lines that are not wanted."""
+        self._shown = wanted
 
     def last_words(self) -> str:
         """The end of its log."""
@@ -117,9 +117,9 @@ class ServedCollector:
         with self._process.stdout as output:
             for line in output:
                 self._lines.append(line.rstrip("\n"))
-                if self._shown:
+                if self._shown(line):
                     try:
                         print(line, end="", flush=True)
                     except OSError:
                         # The terminal is gone; the collector's log must not block it.
-                        self._shown = False
+                        self._shown = lambda _: False

@@ -12,6 +12,7 @@ import socket
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NoReturn
@@ -33,22 +34,60 @@ class RunError(Exception):
     """It cannot go on; the message names the remedy."""
 
 
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A collector that takes events, the address that one reaches it by, its database, and a key for this machine."""
+
+    address: tuple[str, int]
+    settings: Mapping[str, str]
+    machine: str
+    key: str
+    key_file: Path
+    collector: ServedCollector
+    # None where the database is that of DATABASE_URL.
+    postgres: EmbeddedPostgres | None
+
+    @property
+    def url(self) -> str:
+        """Where it answers, without a slash at the end."""
+        host, port = self.address
+        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
 def main() -> int:
     """Runs until it is told to stop. The exit code: 0 after that, 1 when it could not start or go on."""
+
+    def run(pause: Callable[[float], None], started: ExitStack) -> NoReturn:
+        running = start(os.environ, home_folder(os.environ), pause, started)
+        print(greeting(running), flush=True)
+        running.collector.show_log()
+        watch(running, pause)
+
+    return until_stopped("make run", run)
+
+
+def until_stopped(name: str, run: Callable[[Callable[[float], None], ExitStack], NoReturn]) -> int:
+    """Calls `run` with a pause that ends with a signal; what it puts on the stack is ended. The exit code."""
     signals = StopSignals()
     try:
         with ExitStack() as started:
-            _run(os.environ, signals.pause, started)
+            run(signals.pause, started)
     except Stopped:
         return 0
     except (RunError, EmbeddedError, CommandError) as error:
-        print(f"make run: {error}", file=sys.stderr)
+        print(f"{name}: {error}", file=sys.stderr)
         return 1
 
 
-def _run(environ: Mapping[str, str], pause: Callable[[float], None], started: ExitStack) -> NoReturn:
+def start(
+    environ: Mapping[str, str],
+    home: Path,
+    pause: Callable[[float], None],
+    started: ExitStack,
+    prepare: Callable[[str], None] = lambda _: None,
+) -> Running:
+    """Starts everything; `prepare` gets the database's URL when the schema is there, and no collector yet."""
     host, port = _address(environ)
-    home = home_folder(environ)
     given_url = environ.get("DATABASE_URL") or None
     postgres = None
     if given_url is None:
@@ -62,6 +101,7 @@ def _run(environ: Mapping[str, str], pause: Callable[[float], None], started: Ex
         make_parents(home / "key")
     settings = {**environ, "DATABASE_URL": url, "HOST": host, "PORT": str(port)}
     run_command(settings, pause, "migrate")
+    prepare(url)
 
     address = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host), port  # noqa: S104 - not listened on here
     collector = ServedCollector(settings, address)
@@ -70,18 +110,13 @@ def _run(environ: Mapping[str, str], pause: Callable[[float], None], started: Ex
         raise RunError(f"The collector did not start. It said:\n{collector.last_words()}")
     machine = socket.gethostname().lower()[:255] or "localhost"
     key_file = home / file_name(given_url)
-    key = _key(
-        key_file,
-        works_for(machine, url, address),
-        lambda: run_command(settings, pause, "keys", "create", machine, "--description", "make run"),
-    )
-    print(_greeting(address, machine, key, key_file, postgres), flush=True)
-    collector.show_log()
-    _watch(collector, postgres, pause)
+    key = key_for(machine, key_file, settings, address, pause=pause, description="make run")
+    return Running(address, settings, machine, key, key_file, collector, postgres)
 
 
-def _watch(collector: ServedCollector, postgres: EmbeddedPostgres | None, pause: Callable[[float], None]) -> NoReturn:
-    """Waits for a signal; raises RunError when one of the two ends by itself."""
+def watch(running: Running, pause: Callable[[float], None]) -> NoReturn:
+    """Waits for a signal; raises RunError when the collector or its database ends by itself."""
+    collector, postgres = running.collector, running.postgres
     while True:
         pause(0.2)
         if collector.exit_code is not None:
@@ -91,9 +126,21 @@ def _watch(collector: ServedCollector, postgres: EmbeddedPostgres | None, pause:
             raise RunError(f"PostgreSQL ended by itself: {postgres.last_words()}")
 
 
-def _key(file: Path, works: Callable[[str], bool], create: Callable[[], str]) -> str:
+def key_for(
+    host: str,
+    file: Path,
+    settings: Mapping[str, str],
+    address: tuple[str, int],
+    *,
+    pause: Callable[[float], None],
+    description: str,
+) -> str:
+    """A key that may write for that host ("*" for all), the same at each start: it is kept in the file."""
+    works = works_for(host, settings["DATABASE_URL"], address)
     try:
-        return kept_key(file, works, create)
+        return kept_key(
+            file, works, lambda: run_command(settings, pause, "keys", "create", host, "--description", description)
+        )
     except OSError as error:
         raise RunError(f"The key cannot be kept in {file} ({error}): choose another folder with AFT_HOME.") from error
 
@@ -132,11 +179,9 @@ def _check_database(url: str) -> None:
         raise RunError(f"DATABASE_URL is no URL such as postgresql://USER@HOST/DATABASE: {remedy}") from error
 
 
-def _greeting(
-    address: tuple[str, int], machine: str, key: str, key_file: Path, postgres: EmbeddedPostgres | None
-) -> str:
-    name = f"[{address[0]}]" if ":" in address[0] else address[0]
-    url = f"http://{name}:{address[1]}"
+def greeting(running: Running, more: str = "") -> str:
+    """What a newcomer is told; `more` is paragraphs between the examples and the end."""
+    machine, key, url, postgres = running.machine, running.key, running.url, running.postgres
     # Its own moment makes this event new at each start; the same again is a duplicate.
     event = {
         "hostId": machine,
@@ -160,7 +205,7 @@ def _greeting(
 The overview, for any browser: {url}/glance
 
 The collector is at {url}
-  key       {key}  (for the host {machine}; kept in {key_file})
+  key       {key}  (for the host {machine}; kept in {running.key_file})
   database  {database}
 
 Send it an event. The first time it is accepted, the same again is a duplicate:
@@ -172,6 +217,6 @@ For the README's examples, and for clients on this machine:
 export TELEMETRY_HOST_ID={shlex.quote(machine)}
 export TELEMETRY_ENDPOINT={url}
 export AGENT_FRAMEWORK_API_KEY={key}
-
+{more}
 Ctrl-C stops it. From here on, its log:
 """

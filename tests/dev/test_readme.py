@@ -1,4 +1,7 @@
-"""The README's commands and examples do what it says: each is run, but `make test`, which is what runs this."""
+"""The README's commands and examples do what it says: each is run, but `make test`, which is what runs this.
+
+`make demo` is run by test_demo.py.
+"""
 
 import json
 import os
@@ -50,7 +53,7 @@ def environment(run: Run) -> dict[str, str]:
 
 
 def test_every_shell_block_is_known_to_this_test() -> None:
-    known = ("make run", "make test", "export TELEMETRY_HOST_ID", "curl ")
+    known = ("make run", "make demo", "make test", "export TELEMETRY_HOST_ID", "curl ")
     assert [block for block in SHELL if not block.startswith(known)] == []
 
 
@@ -91,7 +94,7 @@ def test_the_sql_example_gives_a_key_that_works(run: Run, environment: dict[str,
     assert json.loads(done.stdout)["accepted"] == 1
 
 
-@pytest.mark.parametrize("target", ["run", "test", "test-fast", "lint"])
+@pytest.mark.parametrize("target", ["run", "demo", "demo-clean", "test", "test-fast", "lint"])
 def test_the_targets_that_the_readme_names_exist(target: str) -> None:
     done = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60)
     assert re.search(rf"^make {target} +\S", done.stdout, re.MULTILINE)

@@ -59,8 +59,8 @@ class Run:
         self._output.seek(0)
         return self._output.read()
 
-    def wait_until_ready(self) -> None:
-        deadline = time.monotonic() + 60
+    def wait_until_ready(self, seconds: float = 60) -> None:
+        deadline = time.monotonic() + seconds
         while READY not in self.output:
             assert self.process.poll() is None, self.output
             assert time.monotonic() < deadline, self.output
