@@ -33,9 +33,10 @@ def create_app(settings: "Settings") -> "Flask":
     app.json.sort_keys = False  # type: ignore[attr-defined]  # Flask's own provider has it
     ping = Ping(settings.database_url)
     metrics = Metrics(settings.metrics_dir if settings.metrics_port else "", database, ping)
-    overviews = Overviews(Looker(settings.database_url).look)
+    looker = Looker(settings.database_url)
+    overviews = Overviews(looker.look)
     app.extensions["collector"] = Collector(
-        settings, database, KeyRing(database), events, ping, metrics, overviews, Pages(overviews)
+        settings, database, KeyRing(database), events, ping, metrics, looker, overviews, Pages(overviews)
     )
     # Flask runs these in reverse: the line is written last, when the answer is complete.
     app.after_request(logs.log_request)

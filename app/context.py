@@ -11,6 +11,7 @@ from app.glance.pages import Pages
 from app.metrics import Metrics
 from app.store.database import Database
 from app.store.events import EventStore
+from app.store.looking import Looker
 from app.store.ping import Ping
 
 
@@ -24,6 +25,7 @@ class Collector:
     events: EventStore
     ping: Ping
     metrics: Metrics
+    looker: Looker
     overviews: Overviews
     pages: Pages
 

@@ -81,6 +81,7 @@ def serve(settings: Settings) -> None:
         wasyncore.loop(timeout=1, use_poll=True, map=connections, count=1)
     notify(settings.notify_socket, "STOPPING=1")
     _drain(servers, connections, settings.shutdown_seconds)
+    here.looker.close()
     here.database.close()
     log.info("stopped")
 

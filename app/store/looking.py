@@ -42,6 +42,11 @@ class Looker:
                 self._forget()
                 raise DatabaseUnavailable(first_line(error)) from error
 
+    def close(self) -> None:
+        """Closes the connection. Who looks at this moment is waited for."""
+        with self._lock:
+            self._forget()
+
     def _look(self, connection: BoundedConnection, window: Window, deadline: float, *, trusted: bool) -> Overview:
         connection.deadline = deadline
         if trusted:
