@@ -17,10 +17,10 @@ $(shell [ -x $(BIN)/python ] || rm -f $(VENV)/*.stamp)
 .DEFAULT_GOAL = help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help setup run demo demo-clean test test-fast lint format vps-up vps-down lock clean
+.PHONY: help setup run demo demo-clean test test-fast bench-reporting lint format vps-up vps-down lock clean
 
 help: ## lists the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: $(VENV)/run.stamp ## starts a collector on 127.0.0.1:3001, on an embedded PostgreSQL 16 unless DATABASE_URL is set
 	@exec $(BIN)/python -m dev
@@ -52,6 +52,9 @@ test: setup ## runs all tests, on the oldest and the newest Python of this machi
 
 test-fast: setup ## runs the tests that take no longer than a few seconds each, on one Python
 	@$(BIN)/python -m pytest -m "not slow" $(ARGS)
+
+bench-reporting: setup ## measures how fast one sees the numbers of ten million events, and the room that they take
+	@$(BIN)/python -m tests.bench.reporting
 
 lint: $(VENV)/deploy.stamp ## checks style, format and types, of the playbooks too
 	$(BIN)/ruff check

@@ -21,9 +21,9 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from app.store import migrate
 from dev import fill
 from dev.bulk import CHUNK
+from dev.collector import CommandError
 from dev.embedded import DATABASE, ROLE, SUPERUSER, EmbeddedError, EmbeddedPostgres
 from dev.folder import home_folder
 from dev.generate import events
@@ -65,7 +65,7 @@ def cached_events(
 ) -> Iterator[EmbeddedPostgres]:
     """A running server whose database `agent_telemetry` holds `count` full events of the last `days` days, at least.
 
-    `report` gets a line for each step. Raises CacheError, EmbeddedError, psycopg.Error.
+    `report` gets a line for each step. Raises CacheError, CommandError, EmbeddedError, psycopg.Error.
     """
     folder = home / "var" / "cache" / f"events-{count}-in-{days}-days"
     marker = folder / "recipe.json"
@@ -80,7 +80,12 @@ def cached_events(
         unfinished.write_text(json.dumps({**recipe, "filled_at": filled_at.isoformat()}))
         unfinished.replace(marker)
     with EmbeddedPostgres(folder, settings=SERVE, pause=pause) as server:
-        _bring_up_to_date(server.url(), timedelta(days=days) / count, report)
+        try:
+            changed = "applied" in fill.migrate(server.url())
+        except CommandError as error:
+            # Of a schema that was never released, as a developer's is.
+            raise CacheError(f"{error} Or remove {folder}, and it is filled anew.") from error
+        _bring_up_to_date(server.url(), timedelta(days=days) / count, report, changed=changed)
         yield server
 
 
@@ -114,18 +119,16 @@ def _fill(server: EmbeddedPostgres, count: int, days: int, report: Report, marke
             " make room, or name another folder with AFT_HOME."
         )
     report(f"filling {server.directory}")
-    with psycopg.connect(server.url(), autocommit=True) as connection:
-        migrate.migrate(connection)
+    fill.migrate(server.url())
     end = datetime.now(UTC)
     seconds = fill.fill(server.url(), end - timedelta(days=days), end, count, report=report)
     report(f"filled it in {seconds:.0f} s, {count / seconds:,.0f} events a second; vacuuming")
     fill.settle(server.url())
 
 
-def _bring_up_to_date(url: str, interval: timedelta, report: Report) -> None:
-    """Applies new migrations, and adds what would have come since, an event each `interval` on average."""
+def _bring_up_to_date(url: str, interval: timedelta, report: Report, *, changed: bool) -> None:
+    """Adds what would have come since, an event each `interval` on average."""
     with psycopg.connect(url, autocommit=True) as connection:
-        changed = migrate.migrate(connection, report) > 0
         last = connection.execute("SELECT max(occurred_at) FROM telemetry_events WHERE occurred_at < now()").fetchone()
     assert last is not None
     now = datetime.now(UTC)
@@ -164,7 +167,7 @@ def main() -> int:
                 signals.pause(3600)
     except Stopped:
         return 0
-    except (CacheError, EmbeddedError, psycopg.Error) as error:
+    except (CacheError, CommandError, EmbeddedError, psycopg.Error) as error:
         print(f"dev.cache: {error}", file=sys.stderr)
         return 1
 

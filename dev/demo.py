@@ -14,7 +14,6 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from datetime import UTC, datetime
-from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import NoReturn
 
@@ -87,9 +86,10 @@ def _demo(environ: Mapping[str, str], home: Path, pause: Callable[[float], None]
 def _what_to_look_at(running: Running, story: Story) -> str:
     now = datetime.now(UTC)
     stuck, outage = story.stuck(now), story.outage(now)
-    glance = f"\nLook at it: {running.url}/glance?range=7d\n" if _answers(running.address, "/glance") else ""
-    return f"""{glance}
-A demo: twelve hosts that are made up, thirty days of them and what goes on now. Look for
+    return f"""
+The demo, as a week: {running.url}/glance?range=7d
+
+Twelve hosts that are made up, thirty days of them and what goes on now. Look for
   {stuck[0]:%A, %d %B, %H:%M} to {stuck[1]:%H:%M} UTC: an agent on {STUCK_HOST} tries again and again what it may not
   {outage[0]:%A, %d %B, %H:%M} to {outage[1]:%H:%M} UTC: a model's outage, with slow and failed calls
   {SILENT_HOST}: silent for two days; desktop-david: a clock that is behind; wsl-greta: an old client
@@ -102,17 +102,6 @@ def _id_of(key: str, database_url: str) -> int:
         found = keys.find(connection, hashlib.sha256(key.encode()).hexdigest())
     assert found is not None
     return found.id
-
-
-def _answers(address: tuple[str, int], path: str) -> bool:
-    connection = HTTPConnection(*address, timeout=5)
-    try:
-        connection.request("GET", path)
-        return connection.getresponse().status == 200
-    except (OSError, HTTPException):
-        return False
-    finally:
-        connection.close()
 
 
 def _remove(home: Path) -> int:

@@ -20,15 +20,24 @@ from itertools import pairwise
 
 import psycopg
 
-from app.store import migrate, partitions, storage
+from app.store import partitions, storage
 from app.store.database import BoundedConnection
 from dev.bulk import BulkLoader
+from dev.collector import CommandError, run_command
 from dev.generate import events, work
 
 Report = Callable[[str], None]
 
 SEED = 1
 PROCESSES = 2
+
+# Whatever its time zone, a day of the site's that has one of these events.
+COUNT_LATER = """
+INSERT INTO rollup_backlog
+SELECT DISTINCT (hour AT TIME ZONE time_zone)::date
+FROM reporting_settings, generate_series(date_trunc('hour', %s), %s, interval '1 hour') AS hour
+ON CONFLICT DO NOTHING
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +48,11 @@ class Slice:
     end: datetime
     count: int
     seed: int
+
+
+def migrate(url: str) -> str:
+    """Brings the schema up to date, as an operator does; what was said about it. Raises CommandError."""
+    return run_command({**os.environ, "DATABASE_URL": url}, time.sleep, "migrate")
 
 
 def slices(start: datetime, end: datetime, count: int, seed: int = SEED) -> list[Slice]:
@@ -61,7 +75,8 @@ def fill(
 ) -> float:
     """Stores `count` full events from `start` to before `end`, and returns how many seconds that took.
 
-    The schema is there, and none of these events. `report` gets a line every few seconds. Raises psycopg.Error.
+    The schema is there, and none of these events, and no collector is at work. The days wait to be counted into the
+    roll-ups: see `settle`. `report` gets a line every few seconds. Raises psycopg.Error.
     """
     began = time.monotonic()
     with psycopg.connect(url, autocommit=True) as connection:
@@ -81,6 +96,8 @@ def fill(
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(COUNT_LATER, (start, end))
     return time.monotonic() - began
 
 
@@ -108,7 +125,7 @@ def _begin_worker(url: str) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # Events refer to each other in no circles, and looking for some takes a third of the time.
     gc.disable()
-    _loader = BulkLoader(BoundedConnection.connect(url, autocommit=True))
+    _loader = BulkLoader(BoundedConnection.connect(url, autocommit=True), by_days=True)
 
 
 def _fill_slice(each: Slice) -> int:
@@ -141,8 +158,11 @@ def main(arguments: list[str] | None = None) -> int:
 
     end = datetime.now(UTC)
     start = end - timedelta(days=options.days)
-    with psycopg.connect(options.url, autocommit=True) as connection:
-        migrate.migrate(connection, report)
+    try:
+        migrate(options.url)
+    except CommandError as error:
+        print(f"dev.fill: {error}", file=sys.stderr)
+        return 1
     seconds = fill(options.url, start, end, options.events, seed=options.seed, report=report)
     report("vacuuming")
     settle(options.url)

@@ -9,7 +9,7 @@ import pytest
 
 from app.store.database import BoundedConnection
 from dev.bulk import CHUNK, BulkLoader
-from dev.fill import fill, slices
+from dev.fill import fill, make_partitions, slices
 from dev.generate import Event, events
 from tests.fixtures.collector import Collector
 from tests.fixtures.postgres import Server, connect
@@ -60,8 +60,11 @@ def stored(url: str) -> dict[str, list[Any]]:
         return {name: connection.execute(query.encode()).fetchall() for name, query in WORDS.items()}
 
 
+@pytest.mark.parametrize("by_days", [False, True], ids=["into the table", "into its months"])
 @pytest.mark.parametrize("full", [False, True], ids=["as they are", "full"])
-def test_the_bulk_way_stores_what_the_collector_stores(collector: Collector, postgres: Server, full: bool) -> None:
+def test_the_bulk_way_stores_what_the_collector_stores(
+    collector: Collector, postgres: Server, full: bool, by_days: bool
+) -> None:
     generated = list(events(7, 600, START, NOW, full=full))
     generated += [awkward(event) for event in events(8, 20, START, NOW)]
     for place in range(0, len(generated), 100):
@@ -69,7 +72,10 @@ def test_the_bulk_way_stores_what_the_collector_stores(collector: Collector, pos
         assert collector.send_events(*batch).json()["accepted"] == len(batch)
     url = postgres.create_database()
     with BoundedConnection.connect(url, autocommit=True) as connection:
-        assert list(BulkLoader(connection).load(generated)) == [620]
+        make_partitions(connection, START, NOW)
+        assert list(BulkLoader(connection, by_days=by_days).load(generated)) == [620]
+        noted = connection.execute("SELECT count(*) FROM rollup_queue").fetchone()
+    assert noted == (0 if by_days else 1,)
     bulk, real = stored(url), stored(collector.database_url)
     for name in WORDS:
         assert len(real[name]) > 0
@@ -127,6 +133,10 @@ def test_a_filled_database_has_the_same_events_each_time_in_their_months(postgre
     assert first == stored(again)
     assert {row[0] for row in first["events"]} == {"telemetry_events_202601", "telemetry_events_202602"}
     postgres.drop_database(again)
+    # Nothing is counted yet, and all of it will be.
+    with connect(database_url) as connection:
+        days = connection.execute("SELECT day::text FROM rollup_backlog ORDER BY 1").fetchall()
+    assert days == [("2026-01-30",), ("2026-01-31",), ("2026-02-01",), ("2026-02-02",), ("2026-02-03",)]
 
 
 def test_filling_again_is_refused(database_url: str) -> None:

@@ -102,7 +102,7 @@ def test_a_newcomer_sees_a_history_that_goes_on_and_removes_it(home: Path) -> No
         running = remove(home)
         assert running.returncode == 1
         assert running.stderr == f"make demo-clean: The demo in {home}/demo is running: stop it first.\n"
-        assert first.press_ctrl_c() == 0
+        first.press_ctrl_c()
         assert "Traceback" not in first.output
         assert first.leaves_nothing()
     finally:
