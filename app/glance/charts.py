@@ -18,7 +18,7 @@ HEIGHT = 100
 LEAST = 1.6
 LEAST_SHARE = 0.2
 # A scale ends at one of these times a power of ten, and so does its half.
-ROUND = (1, 2, 4, 6, 8, 10)
+ROUND = (1, 1.2, 1.6, 2, 2.4, 3, 4, 6, 8, 10)
 
 # No zone is off by less.
 QUARTER = timedelta(minutes=15)
@@ -70,8 +70,8 @@ def decisions(steps: Sequence[Step], zone: ZoneInfo, window: Window) -> Chart:
     return Chart(
         width=len(steps) * STEP,
         paths={outcome: "".join(path) for outcome, path in paths.items() if path},
-        top=words.count(round(top)).text,
-        middle=words.count(round(top / 2)).text,
+        top=words.count_scale(top),
+        middle=words.count_scale(top / 2),
         ticks=ticks(steps, zone, window),
         described=described or "none",
     )

@@ -9,6 +9,7 @@ from decimal import Decimal
 NARROW = "\u202f"
 NOTHING = "\u2013"
 SAME = "\u00b10"
+UNITS = (("k", 10**3), ("M", 10**6), ("G", 10**9), ("T", 10**12))
 # A name may be 255 characters of anything; the page stays small and its columns narrow.
 NAME_LENGTH = 48
 JOINERS = "\u200c\u200d"
@@ -37,7 +38,7 @@ def count(number: int) -> Value:
     """A count in at most five characters: 9 999, 12.3k, 4.57M."""
     if number < 10_000:
         return Value(whole(number))
-    for unit, size in (("k", 1_000), ("M", 1_000_000), ("G", 1_000_000_000), ("T", 1_000_000_000_000)):
+    for unit, size in UNITS:
         # What would be rounded up to 1000 of one unit is 1 of the next.
         if number < size * 999.5:
             return Value(_three_digits(number / size), unit, whole(number))
@@ -71,6 +72,14 @@ def latency(milliseconds: float | None) -> Value:
     if seconds < 5970:
         return Value(f"{seconds / 60:.0f}", "min")
     return Value(f"{seconds / 3600:.0f}", "h")
+
+
+def count_scale(number: float) -> str:
+    """A round count at a chart's edge: 500, 16 k."""
+    if number < 10_000:
+        return whole(round(number))
+    unit, size = next((each for each in UNITS if number < each[1] * 1000), UNITS[-1])
+    return f"{number / size:g}{NARROW}{unit}"
 
 
 def latency_scale(milliseconds: float) -> str:

@@ -51,9 +51,11 @@ SELECT
 """
 
 STEPS = """
-WITH hours AS MATERIALIZED (
-    SELECT date_bin(%(step)s, "time", %(since)s) AS start, r.*
-    FROM reporting.agent_hours AS r WHERE "time" >= %(since)s AND "time" < %(until)s
+WITH hours AS (
+    SELECT
+        date_bin(%(step)s, "time", %(since)s) AS start, outcome, events, approved, denied, latency_buckets,
+        latency_counts
+    FROM reporting.agent_hours WHERE "time" >= %(since)s AND "time" < %(until)s
 ), counted AS (
     SELECT
         start,
@@ -78,8 +80,9 @@ ORDER BY start
 """
 
 AGENTS = """
-WITH hours AS MATERIALIZED (
-    SELECT * FROM reporting.agent_hours WHERE "time" >= %(since)s AND "time" < %(until)s
+WITH hours AS (
+    SELECT agent_name, events, decisions, denied, failed, last_at, latency_buckets, latency_counts
+    FROM reporting.agent_hours WHERE "time" >= %(since)s AND "time" < %(until)s
 ), counted AS (
     SELECT
         agent_name AS name,

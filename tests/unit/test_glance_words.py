@@ -113,6 +113,16 @@ def test_a_scale_has_room_for_the_highest_and_is_not_mostly_empty(number: float)
     assert top <= max(4, number * 2.0001)
 
 
+@given(st.integers(4, 10**12))
+def test_both_marks_of_a_scale_are_true(number: int) -> None:
+    top = charts.round_up(number, least=4)
+    for mark in (top, top / 2):
+        digits, _, unit = words.count_scale(mark).partition(words.NARROW)
+        sizes = {"": 1, **dict(words.UNITS)}
+        shown = float(digits) * sizes[unit] if unit in sizes else float(digits + unit)
+        assert shown == pytest.approx(mark)
+
+
 @given(st.lists(st.integers(0, 10_000), min_size=4, max_size=4), st.integers(1, 100_000))
 def test_bars_keep_their_height_and_hide_nothing(row: list[int], room: int) -> None:
     top = charts.round_up(max(sum(row), room), least=4)
