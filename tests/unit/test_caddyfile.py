@@ -152,6 +152,10 @@ def test_the_pages_script_is_a_file_and_nothing_else_may_run(site: Site) -> None
     assert script.headers["Content-Type"].startswith(("text/javascript", "application/javascript"))
 
 
+def test_no_icon_is_no_error(site: Site) -> None:
+    assert site.ask("/favicon.ico").status == 204
+
+
 @pytest.mark.parametrize("path", ["/overview.html", "/overview.js/", "/srv/telemetry/overview.html", "/Caddyfile"])
 def test_no_other_file_can_be_had(site: Site, path: str) -> None:
     assert site.ask(path).status == 404
@@ -232,6 +236,14 @@ def test_an_overview_that_is_away_comes_again_by_itself(caddy: str, path: str, g
     assert answer.headers["Cache-Control"] == "no-store"
     assert b'<meta http-equiv="refresh" content="10">' in answer.body
     assert sorted(answer.policies()) == ["default-src 'none'", "frame-ancestors 'self'"]
+
+
+def test_an_overview_without_its_grafana_is_the_glance(caddy: str) -> None:
+    with serve(caddy, caddy_grafana_upstream="127.0.0.1:9") as site:
+        answer = site.ask(OVERVIEW, SESSION)
+        other = site.ask("/grafana/login")
+    assert (answer.status, answer.headers["Location"]) == (302, "/glance")
+    assert other.status == 502
 
 
 @pytest.fixture(scope="module")
