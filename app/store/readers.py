@@ -30,8 +30,10 @@ PUBLIC_VIEWS = (
 )
 PUBLIC_FUNCTIONS = (
     "active_sessions(timestamptz, timestamptz)",
+    "agents_between(timestamptz, timestamptz)",
     "bucket_ms(smallint)",
     "percentile(double precision, smallint[], numeric[])",
+    "usage_between(timestamptz, timestamptz)",
 )
 # What else those may see who log in.
 PRIVATE_VIEWS = (
