@@ -17,7 +17,7 @@ $(shell [ -x $(BIN)/python ] || rm -f $(VENV)/*.stamp)
 .DEFAULT_GOAL = help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help setup run demo demo-clean test test-fast bench-reporting lint format vps-up vps-down lock clean
+.PHONY: help setup run demo demo-clean test test-fast bench-reporting lint format dashboards vps-up vps-down lock clean
 
 help: ## lists the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -67,6 +67,9 @@ format: setup ## formats the Python code, and repairs what ruff can
 	$(BIN)/ruff check --fix --exit-zero
 	$(BIN)/ruff format
 
+dashboards: setup ## writes the JSON of Grafana's dashboards from grafana/sources and grafana/sql
+	@$(BIN)/python -m grafana.sources
+
 vps-up: $(VENV)/deploy.stamp ## boots a fresh test host with the whole site on it, and leaves it running (root on Debian)
 	@$(BIN)/python -m tests.deploy.vps up
 
@@ -91,9 +94,12 @@ $(BIN)/python:
 	echo "Making $(VENV) with Python $$python"; \
 	"$${python#* }" -m venv --clear $(VENV)
 
-$(VENV)/setup.stamp: requirements-dev.txt | $(BIN)/python
+NEXT = tests/dashboards/requirements-next.txt
+$(VENV)/setup.stamp: requirements-dev.txt $(NEXT) | $(BIN)/python
 	@echo "Installing requirements-dev.txt"
 	@$(PIP_INSTALL) -r requirements-dev.txt
+	@rm -rf $(VENV)/grafana-next
+	@$(PIP_INSTALL) --no-deps --target $(VENV)/grafana-next -r $(NEXT)
 	@touch $(VENV)/run.stamp $@
 
 # Ansible and what tests the deployment. Most of it is never run, so compiling it would cost more than it saves.

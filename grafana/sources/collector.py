@@ -1,0 +1,146 @@
+"""Collector: how the telemetry itself is doing."""
+
+from grafana.sources import links
+from grafana.sources.dashboard import Dashboard, Row
+from grafana.sources.panels import BAD, LINE, NOTICE, Column, Panel, Step, bars, ranking, table, tile
+
+NO_EVENTS = "No events in this time. telemetryctl doctor, on the server, tells whether the collector is well."
+
+
+def collector() -> Dashboard:
+    """Collector."""
+    return Dashboard(
+        uid="agent-collector",
+        title="Collector",
+        description="What comes in, what is refused, and what it takes to keep it.",
+        datasource="telemetry-private",
+        links=links.DASHBOARDS,
+        rows=(
+            Row(3, ((rate(), 4), (lag(), 4), (waiting(), 4), (quarantined(), 4), (refused(), 4), (size(), 4))),
+            Row(8, ((received(), 14), (months(), 10))),
+            Row(9, ((quarantine(), 24),)),
+            Row(9, ((tables(), 14), (refused_transcripts(), 10))),
+        ),
+    )
+
+
+def rate() -> Panel:
+    """Events a second."""
+    return tile("Events a second", "In the last five whole minutes.", "collector/rate", unit="eps", decimals=1)
+
+
+def lag() -> Panel:
+    """How far the counts are behind."""
+    return tile(
+        "Lag",
+        "How long ago the oldest event was stored that is in no count yet; at most 30 s where all is well.",
+        "collector/lag",
+        unit="s",
+        decimals=0,
+        steps=(Step(30, NOTICE), Step(300, BAD)),
+    )
+
+
+def waiting() -> Panel:
+    """Stored and not counted."""
+    return tile("Events to count", "Stored events that are in no count yet.", "collector/waiting", unit="short")
+
+
+def quarantined() -> Panel:
+    """Rejected events."""
+    return tile(
+        "In quarantine",
+        "How often events of the list below were rejected.",
+        "collector/quarantined",
+        unit="short",
+        steps=(Step(1, NOTICE),),
+    )
+
+
+def refused() -> Panel:
+    """Transcripts that were too large."""
+    return tile(
+        "Transcripts refused",
+        "Transcripts that were too large, since the beginning.",
+        "collector/refused",
+        unit="short",
+        steps=(Step(1, NOTICE),),
+    )
+
+
+def size() -> Panel:
+    """Bytes in the database."""
+    return tile("Database", "All tables with their indexes.", "collector/size", unit="bytes")
+
+
+def received() -> Panel:
+    """Events by type."""
+    return bars(
+        "Events by type",
+        "By the time at which they happened.",
+        "collector/received",
+        unit="short",
+        empty=NO_EVENTS,
+        defaults={"color": {"mode": "palette-classic-by-name"}},
+    )
+
+
+def months() -> Panel:
+    """Bytes a month."""
+    return ranking(
+        "Events by month",
+        "What each month's events take with their indexes. Retention deletes whole months.",
+        "collector/months",
+        unit="bytes",
+        empty="No month has events yet.",
+        colour=LINE,
+    )
+
+
+def quarantine() -> Panel:
+    """A rejected event a row."""
+    return table(
+        "Quarantine",
+        "Rejected events that came in this time, the newest first, with what is wrong with each. They are not counted.",
+        "collector/quarantine",
+        empty="Nothing was rejected in this time: nothing needs to be done.",
+        columns=(
+            Column("Last seen", {"unit": "dateTimeAsSystem", "custom.width": 160}),
+            Column("Host", {"custom.width": 150}),
+            Column("Times", {"custom.width": 80}),
+            Column("Errors", {"custom.minWidth": 260, "custom.inspect": True}),
+            Column("Event", {"custom.minWidth": 260, "custom.inspect": True}),
+        ),
+    )
+
+
+def tables() -> Panel:
+    """Bytes a table."""
+    return table(
+        "Tables",
+        "The largest tables, with their indexes; rows are an estimate.",
+        "collector/tables",
+        empty="There is no table: telemetryctl migrate makes them.",
+        columns=(
+            Column("Table", {"custom.minWidth": 200}),
+            Column("Rows", {"custom.width": 100}),
+            Column("Size", {"unit": "bytes", "custom.width": 100}),
+            Column("Indexes", {"unit": "bytes", "custom.width": 100}),
+            Column("A row", {"unit": "bytes", "custom.width": 90}),
+        ),
+    )
+
+
+def refused_transcripts() -> Panel:
+    """A host a row."""
+    return table(
+        "Transcripts refused as too large",
+        "By the host that sent them. The limits are 10 000 messages of 1 MiB and 32 MiB in all.",
+        "collector/refused_transcripts",
+        empty="No transcript was refused: nothing needs to be done.",
+        columns=(
+            Column("Host", {"custom.minWidth": 150}),
+            Column("Times", {"custom.width": 80}),
+            Column("Last", {"unit": "dateTimeAsSystem", "custom.width": 170}),
+        ),
+    )

@@ -1,0 +1,277 @@
+"""The overview that visitors see too: no variables, nothing private, and in its first eight rows whether all is well.
+
+Eight rows are what a card of 800 x 450 px shows. Its role sees aggregates only; links to more ask for a login.
+"""
+
+from grafana.sources.dashboard import Dashboard, Row
+from grafana.sources.links import decisions_of_agent, denied_decisions, failed_decisions
+from grafana.sources.outcomes import outcome_series
+from grafana.sources.panels import (
+    BAD,
+    CHANGE_IS_BAD,
+    CHANGE_IS_GOOD,
+    CHANGE_IS_NEUTRAL,
+    COLOUR_TEXT,
+    DENIED,
+    LINE,
+    NOTICE,
+    TIER_COLOURS,
+    Column,
+    Panel,
+    Step,
+    bars,
+    chart,
+    ranking,
+    table,
+    tile,
+)
+
+NO_EVENTS = (
+    "No events in this time. telemetryctl keys create HOST, on the server, makes the key that a host sends with."
+)
+NO_DECISIONS = "No decisions in this time. They show here as soon as a host's hooks ask an agent."
+SINCE = "Below it stands the change against the same span before."
+
+
+def overview() -> Dashboard:
+    """Agent Overview."""
+    return Dashboard(
+        uid="agent-overview",
+        title="Agent Overview",
+        description="How the coding agents of all hosts are doing: what was decided, how fast, and what it cost.",
+        datasource="telemetry-public",
+        timepicker={"hidden": True},
+        rows=(
+            Row(
+                3,
+                (
+                    (denial_rate(), 3),
+                    (error_rate(), 3),
+                    (approval_rate(), 3),
+                    (latency_p95(), 3),
+                    (cost_today(), 3),
+                    (events(), 3),
+                    (sessions(), 3),
+                    (active(), 3),
+                ),
+            ),
+            Row(5, ((decisions(), 15), (hosts(), 9))),
+            Row(8, ((agents(), 15), (tools(), 9))),
+            Row(8, ((latency(), 15), (models(), 9))),
+            Row(7, ((event_types(), 12), (hooks(), 12))),
+        ),
+    )
+
+
+def denial_rate() -> Panel:
+    """Denied over decisions."""
+    return tile(
+        "Denial rate",
+        f"Denied decisions of all decisions. A click leads to them, with their reasons. {SINCE}",
+        "overview/denial_rate",
+        unit="percentunit",
+        decimals=1,
+        steps=(Step(0.15, NOTICE), Step(0.3, BAD)),
+        change=CHANGE_IS_BAD,
+        links=(denied_decisions(),),
+    )
+
+
+def error_rate() -> Panel:
+    """Failed over events."""
+    return tile(
+        "Error rate",
+        f"Events that failed, or whose agent had internal errors, of all events. {SINCE}",
+        "overview/error_rate",
+        unit="percentunit",
+        decimals=1,
+        steps=(Step(0.02, NOTICE), Step(0.05, BAD)),
+        change=CHANGE_IS_BAD,
+        links=(failed_decisions(),),
+    )
+
+
+def approval_rate() -> Panel:
+    """Approved, confirmed, continued and succeeded over decisions."""
+    return tile(
+        "Approval rate",
+        f"Approved, confirmed, continued and succeeded decisions of all decisions. {SINCE}",
+        "overview/approval_rate",
+        unit="percentunit",
+        decimals=1,
+        change=CHANGE_IS_GOOD,
+    )
+
+
+def latency_p95() -> Panel:
+    """What 95 of 100 events stay within."""
+    return tile(
+        "p95 latency",
+        f"95 of 100 decisions took no longer; at most 5 % from the exact number. {SINCE}",
+        "overview/latency_p95",
+        unit="ms",
+        steps=(Step(10_000, NOTICE), Step(30_000, BAD)),
+        change=CHANGE_IS_BAD,
+    )
+
+
+def cost_today() -> Panel:
+    """US dollars since midnight."""
+    return tile(
+        "Cost today",
+        "What the models cost since midnight in the site's time zone, in US dollars, whatever span is shown.",
+        "overview/cost_today",
+        unit="currencyUSD",
+        decimals=2,
+        empty="hidden",
+    )
+
+
+def events() -> Panel:
+    """How many events."""
+    return tile(
+        "Events",
+        f"All events of the span. {SINCE} Over more than 15 days, whole days count, under that whole hours.",
+        "overview/events",
+        unit="short",
+        change=CHANGE_IS_NEUTRAL,
+    )
+
+
+def sessions() -> Panel:
+    """How many sessions had an event."""
+    return tile(
+        "Sessions",
+        f"Different sessions that had an event in the span. {SINCE}",
+        "overview/sessions",
+        unit="short",
+        change=CHANGE_IS_NEUTRAL,
+    )
+
+
+def active() -> Panel:
+    """Hosts that are not silent, and agents."""
+    return tile(
+        "Active",
+        "Hosts that are not silent now, and agents that were asked anything in the span.",
+        "overview/hosts_and_agents",
+        unit="short",
+        columns=(Column("Hosts", {"unit": "suffix: hosts"}), Column("Agents", {"unit": "suffix: agents"})),
+    )
+
+
+def decisions() -> Panel:
+    """Bars by outcome."""
+    return bars(
+        "Decisions by outcome",
+        "Bars of five minutes up to 12 hours, of an hour up to 15 days, else of a day.",
+        "overview/decisions",
+        unit="short",
+        empty=NO_DECISIONS,
+        columns=outcome_series(),
+    )
+
+
+def hosts() -> Panel:
+    """Every host of the last week."""
+    silent = {"type": "regex", "options": {"pattern": "silent (.*)", "result": {"color": NOTICE, "index": 0}}}
+    return table(
+        "Hosts",
+        "Every host of the last week, silent ones first, with the version of its client.",
+        "overview/hosts",
+        empty=NO_EVENTS,
+        columns=(
+            Column("Host", {"custom.minWidth": 110}),
+            Column("Last seen", {"custom.width": 112, "mappings": [silent], "custom.cellOptions": COLOUR_TEXT}),
+            Column("Client", {"custom.width": 62}),
+        ),
+    )
+
+
+def agents() -> Panel:
+    """A row an agent, the busiest first."""
+    return table(
+        "Agents",
+        "What each agent did in the span, the busiest first.",
+        "overview/agents",
+        empty=NO_EVENTS,
+        columns=(
+            Column("Agent", {"custom.minWidth": 130, "links": [decisions_of_agent().json()]}),
+            Column("Events", {"custom.width": 80}),
+            Column("Denials", {"custom.width": 80}),
+            Column("Errors", {"custom.width": 70}),
+            Column("p95", {"unit": "ms", "custom.width": 80}),
+            Column("Last seen", {"unit": "dateTimeFromNow", "custom.width": 130}),
+        ),
+    )
+
+
+def tools() -> Panel:
+    """Which tools are denied most."""
+    return ranking(
+        "Tools by denials",
+        "Denied decisions by the tool that was asked for, the most denied first.",
+        "overview/tools",
+        unit="short",
+        empty="No denials in this time: nothing needs to be looked at.",
+        colour=DENIED,
+    )
+
+
+def latency() -> Panel:
+    """p50 and p95 by tier."""
+    return chart(
+        "Latency by model tier",
+        "Half of a tier's events took no longer than p50, 95 of 100 no longer than p95; within 5 % of it.",
+        "overview/latency",
+        unit="ms",
+        empty=NO_EVENTS,
+        columns=tier_colours(),
+    )
+
+
+def tier_colours() -> tuple[Column, ...]:
+    """A colour a tier: p95 a full line, p50 a dashed one."""
+    return tuple(
+        Column(
+            f"{tier} {percentile}",
+            {
+                "color": {"mode": "fixed", "fixedColor": colour},
+                "custom.lineStyle": {"fill": "solid"} if percentile == "p95" else {"fill": "dash", "dash": [6, 6]},
+                "custom.lineWidth": 2 if percentile == "p95" else 1,
+            },
+        )
+        for tier, colour in TIER_COLOURS.items()
+        for percentile in ("p50", "p95")
+    )
+
+
+def models() -> Panel:
+    """Events by model."""
+    return ranking(
+        "Events by model",
+        "Events by the model that decided.",
+        "overview/models",
+        unit="short",
+        empty=NO_EVENTS,
+        colour=LINE,
+    )
+
+
+def event_types() -> Panel:
+    """Events by type."""
+    return ranking(
+        "Events by type", "Events by their type.", "overview/event_types", unit="short", empty=NO_EVENTS, colour=LINE
+    )
+
+
+def hooks() -> Panel:
+    """Events by hook."""
+    return ranking(
+        "Events by hook",
+        "Events by the client's hook that asked.",
+        "overview/hooks",
+        unit="short",
+        empty=NO_EVENTS,
+        colour=LINE,
+    )

@@ -1,0 +1,73 @@
+"""Sessions: which there were, and the way into each."""
+
+from grafana.sources import links
+from grafana.sources.dashboard import Dashboard, Row, Variable
+from grafana.sources.panels import COLOUR_TEXT, DENIED, FAILED, Column, Panel, Step, bars, table
+
+NOTHING = "No such session in this time. Choose a longer time or other filters above."
+
+
+def sessions() -> Dashboard:
+    """Sessions."""
+    return Dashboard(
+        uid="agent-sessions",
+        title="Sessions",
+        description="The sessions of all hosts, and the way into each.",
+        datasource="telemetry-private",
+        links=links.DASHBOARDS,
+        variables=(
+            Variable("host", "Host", "The session's host.", "variables/hosts"),
+            Variable("text", "Session contains", "A part of the session's id; filters the list only."),
+        ),
+        rows=(
+            Row(7, ((active(), 24),)),
+            Row(19, ((list_of_sessions(), 24),)),
+        ),
+    )
+
+
+def active() -> Panel:
+    """Bars by host."""
+    return bars(
+        "Active sessions by host",
+        "Sessions that had an event within the hour, over more than 15 days within the day.",
+        "sessions/active",
+        unit="short",
+        empty=NOTHING,
+        defaults={"color": {"mode": "palette-classic-by-name"}},
+    )
+
+
+def list_of_sessions() -> Panel:
+    """One a row."""
+    return table(
+        "Sessions",
+        "The newest 200 that the filters leave. A click on one shows what happened in it, and its transcript.",
+        "sessions/list",
+        empty=NOTHING,
+        columns=(
+            Column("Began", {"unit": "dateTimeAsSystem", "custom.width": 160}),
+            Column("Last event", {"unit": "dateTimeAsSystem", "custom.width": 160}),
+            Column("Host", {"custom.width": 150}),
+            Column("Session", {"custom.minWidth": 200, "links": [links.session_of_row().json()]}),
+            Column("Length", {"unit": "dtdurations", "decimals": 0, "custom.width": 130}),
+            Column("Events", {"custom.width": 80}),
+            Column("Denials", {"custom.width": 80, **coloured_from_one(DENIED)}),
+            Column("Errors", {"custom.width": 80, **coloured_from_one(FAILED)}),
+            Column("Tokens", {"custom.width": 90}),
+            Column("Cost", {"unit": "currencyUSD", "decimals": 3, "custom.width": 90}),
+            Column("Messages", {"custom.width": 90}),
+            Column("from", {"custom.hidden": True}),
+            Column("to", {"custom.hidden": True}),
+        ),
+    )
+
+
+def coloured_from_one(colour: str) -> dict[str, object]:
+    """A column whose numbers stand out from 1 on."""
+    steps = [{"value": None, "color": "text"}, {"value": Step(1, colour).value, "color": colour}]
+    return {
+        "custom.cellOptions": COLOUR_TEXT,
+        "color": {"mode": "thresholds"},
+        "thresholds": {"mode": "absolute", "steps": steps},
+    }

@@ -1,0 +1,2 @@
+SELECT lag_seconds AS "Lag"
+FROM reporting.freshness

@@ -1,0 +1,2 @@
+SELECT coalesce(sum(times), 0)::double precision AS "Refused"
+FROM reporting.refused_transcripts

@@ -1,0 +1,2 @@
+SELECT events_waiting::double precision AS "Waiting"
+FROM reporting.freshness

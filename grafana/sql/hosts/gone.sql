@@ -1,0 +1,2 @@
+SELECT count(*)::double precision AS "Gone"
+FROM reporting.hosts WHERE gone

@@ -1,0 +1,2 @@
+SELECT count(*)::double precision AS "Silent"
+FROM reporting.hosts WHERE silent

@@ -1,0 +1,9 @@
+-- The span before, where anything was denied, and the span.
+SELECT $__timeFrom()::timestamptz AS "time", sum(denied)::double precision / nullif(sum(decisions), 0) AS "Denial rate"
+FROM reporting.agents_between(
+    $__timeFrom()::timestamptz - ($__timeTo()::timestamptz - $__timeFrom()::timestamptz), $__timeFrom()::timestamptz)
+HAVING sum(denied) > 0
+UNION ALL
+SELECT $__timeTo()::timestamptz, sum(denied)::double precision / nullif(sum(decisions), 0)
+FROM reporting.agents_between($__timeFrom()::timestamptz, $__timeTo()::timestamptz)
+ORDER BY 1

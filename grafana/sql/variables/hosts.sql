@@ -1,0 +1,1 @@
+SELECT host FROM reporting.hosts ORDER BY 1

@@ -1,0 +1,1 @@
+SELECT unnest(ARRAY['approved', 'confirmed', 'continued', 'succeeded', 'denied', 'failed', 'other'])
