@@ -3,8 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from zoneinfo import ZoneInfo
+from datetime import datetime, timedelta, tzinfo
 
 from app.glance import words
 from app.store.overview import DAY, Step, Window
@@ -48,7 +47,7 @@ class Chart:
     described: str
 
 
-def decisions(steps: Sequence[Step], zone: ZoneInfo, window: Window) -> Chart:
+def decisions(steps: Sequence[Step], zone: tzinfo, window: Window) -> Chart:
     """Stacked bars: what was approved at the bottom, then denied, failed, and what is neither."""
     numbers = [[getattr(step, outcome) for outcome in OUTCOMES] for step in steps]
     most = max((sum(row) for row in numbers), default=0)
@@ -77,7 +76,7 @@ def decisions(steps: Sequence[Step], zone: ZoneInfo, window: Window) -> Chart:
     )
 
 
-def latencies(steps: Sequence[Step], zone: ZoneInfo, window: Window) -> Chart:
+def latencies(steps: Sequence[Step], zone: tzinfo, window: Window) -> Chart:
     """Two lines, the 95th percentile above the median, and the room between them; broken where nothing was measured."""
     known = [step.p95_ms for step in steps if step.p95_ms is not None]
     top = round_up(max(known, default=0.0), least=1)
@@ -101,7 +100,7 @@ def latencies(steps: Sequence[Step], zone: ZoneInfo, window: Window) -> Chart:
     )
 
 
-def ticks(steps: Sequence[Step], zone: ZoneInfo, window: Window) -> tuple[Tick, ...]:
+def ticks(steps: Sequence[Step], zone: tzinfo, window: Window) -> tuple[Tick, ...]:
     """Marks of the time axis: every six hours of a day, every midnight of a longer time, by that zone's clock."""
     if not steps:
         return ()
@@ -173,7 +172,7 @@ def _height(value: float, top: float) -> float:
     return HEIGHT - min(value / top, 1.0) * HEIGHT
 
 
-def _moment(start: datetime, zone: ZoneInfo, window: Window) -> str:
+def _moment(start: datetime, zone: tzinfo, window: Window) -> str:
     return start.astimezone(zone).strftime("%H:%M" if window.length <= DAY.length else "%A %H:%M")
 
 

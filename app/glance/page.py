@@ -3,7 +3,7 @@
 import base64
 import hashlib
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -80,7 +80,9 @@ def render(overview: Overview, theme: str = "", *, away: bool = False) -> bytes:
 
     With `away` it says that the database is, and that these are the last numbers.
     """
-    window, zone = overview.window, ZoneInfo(overview.time_zone)
+    # A machine may lack the zones' names, and yet knows this one.
+    zone = UTC if overview.time_zone == "UTC" else ZoneInfo(overview.time_zone)
+    window = overview.window
     at = overview.at.astimezone(zone)
     judged = verdict.judge(overview)
     if away:

@@ -11,7 +11,7 @@ from app.store.overview import DAY, WEEK
 from tests.fixtures.browser import OpenPage
 from tests.unit.overviews import busy, empty, single, with_silent
 
-CARDS = [(360, 202), (492, 277), (800, 450)]
+CARDS = [(360, 202), (492, 277), (800, 450), (300, 170), (460, 250), (700, 400), (1000, 562)]
 LARGER = [(390, 844), (1440, 900), (1920, 1080)]
 
 PAGES = {
