@@ -137,7 +137,7 @@ class SummarySchema(Open):
         metadata={"description": "How much that wants to be looked at."},
     )
     events = _number("Events in the window.")
-    sessions = _number("Different sessions with an event.")
+    sessions = _number("Different sessions with an event; of whole days where the window is longer than 15 days.")
     hosts = _number("Different hosts with an event.")
     agents = _number("Different agents with an event.")
     decisions = _number("Events with a decision.")
