@@ -6,10 +6,12 @@ import re
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields
 from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 # Variables of the hosts' own clients: they may be set on the same machine and mean nothing here.
 CLIENTS_OWN = frozenset({"TELEMETRY_HOST_ID", "TELEMETRY_ENDPOINT"})
 PREFIX = "TELEMETRY_"
+SWITCH = {"true": True, "false": False}
 
 
 class ConfigError(Exception):
@@ -18,7 +20,6 @@ class ConfigError(Exception):
 
 # An origin as in Content-Security-Policy: no path, and a star for any name below a domain.
 ORIGIN = r"https?://(\*\.)?[A-Za-z0-9._-]+(:[0-9]{1,5})?|https?://\[[0-9A-Fa-f:.]+\](:[0-9]{1,5})?"
-SWITCH = {"true": True, "false": False}
 
 
 def _setting(
@@ -99,6 +100,22 @@ class Settings:
         "",
         words=ORIGIN,
     )
+    time_zone: str = _setting(
+        "TELEMETRY_TIMEZONE", "The time zone whose days are counted, by its IANA name, such as Europe/Berlin.", "UTC"
+    )
+    silent_after_minutes: int = _setting(
+        "TELEMETRY_SILENT_AFTER_MINUTES",
+        "Minutes without an event after which a host counts as silent, for seven days.",
+        15,
+        low=1,
+        high=10_080,
+    )
+    public_hosts: bool = _setting(
+        "TELEMETRY_PUBLIC_HOSTS", "Whether visitors without a login see the hosts' names.", True
+    )
+    public_costs: bool = _setting(
+        "TELEMETRY_PUBLIC_COSTS", "Whether visitors without a login see tokens and dollars.", True
+    )
 
     # Handed over by systemd, not set by people: number of listening sockets from descriptor 3 on, where to say that we
     # are ready, and how many seconds may pass between two signs of life; 0 means that nobody waits for any.
@@ -117,8 +134,10 @@ def load(environ: Mapping[str, str]) -> Settings:
     known = {entry.metadata["variable"]: entry for entry in table()}
     for name in sorted(environ):
         if name.startswith(PREFIX) and name not in known and name not in CLIENTS_OWN:
-            close = difflib.get_close_matches(name, known, n=1)
-            hint = f"did you mean {close[0]}?" if close else "see the settings in the README."
+            # Without what all of them begin with, which would make any two of them alike.
+            short = {variable.removeprefix(PREFIX): variable for variable in known}
+            close = difflib.get_close_matches(name.removeprefix(PREFIX), short, n=1)
+            hint = f"did you mean {short[close[0]]}?" if close else "see the settings in the README."
             raise ConfigError(f"{name} is no setting; {hint}")
     values: dict[str, Any] = {
         entry.name: _value(entry, environ[variable]) for variable, entry in known.items() if environ.get(variable)
@@ -137,6 +156,8 @@ def load(environ: Mapping[str, str]) -> Settings:
 
 def _value(entry: Field[Any], text: str) -> str | int | bool:
     variable, low, high, words = (entry.metadata[name] for name in ("variable", "low", "high", "words"))
+    if entry.name == "time_zone":
+        return _time_zone(variable, text)
     if entry.type in (str, "str"):
         for word in text.split() if words else ():
             if not re.fullmatch(words, word):
@@ -154,6 +175,16 @@ def _value(entry: Field[Any], text: str) -> str | int | bool:
     if not low <= number <= high:
         raise ConfigError(f"{variable} must be from {low} to {high}, not {number}.")
     return number
+
+
+def _time_zone(variable: str, name: str) -> str:
+    """The name, where this machine knows it; a machine without the zones' names knows UTC."""
+    try:
+        if name != "UTC":
+            ZoneInfo(name)
+    except (ValueError, OSError, ZoneInfoNotFoundError):
+        raise ConfigError(f"{variable} must be a time zone such as UTC or Europe/Berlin, not {name!r}.") from None
+    return name
 
 
 def _listen_fds(environ: Mapping[str, str]) -> int:

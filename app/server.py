@@ -16,6 +16,8 @@ from app.channel import Channel, Dispatcher
 from app.config import ConfigError, Settings
 from app.memory import return_large_blocks
 from app.metrics_port import MetricsPort
+from app.rollup_worker import RollupWorker
+from app.store.site import Site
 from app.watchdog import Watchdog, notify
 
 log = logging.getLogger(__name__)
@@ -34,6 +36,9 @@ def serve(settings: Settings) -> None:
     app = create_app(settings)
     here = app.extensions["collector"]
     here.database.open()
+    site = Site(settings.time_zone, settings.silent_after_minutes, settings.public_hosts, settings.public_costs)
+    rollups = RollupWorker(settings.database_url, site)
+    rollups.start()
     dispatcher = Dispatcher(settings.threads, here.metrics)
     connections: dict[int, Any] = {}
     create_server(
@@ -82,6 +87,7 @@ def serve(settings: Settings) -> None:
     notify(settings.notify_socket, "STOPPING=1")
     _drain(servers, connections, settings.shutdown_seconds)
     here.looker.close()
+    rollups.stop()
     here.database.close()
     log.info("stopped")
 

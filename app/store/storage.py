@@ -18,7 +18,8 @@ SELECT
     pg_total_relation_size('series') + pg_total_relation_size('sessions') + pg_total_relation_size('working_dirs'),
     (SELECT sum(pg_total_relation_size(oid)) FROM pg_class
         WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace
-            AND (relname LIKE 'rollup\_%' OR relname IN ('agent_series', 'hosts', 'reporting_settings'))),
+            AND (relname LIKE 'rollup\_%'
+                OR relname IN ('agent_series', 'series_agents', 'hosts', 'reporting_settings'))),
     pg_total_relation_size('session_transcripts'),
     pg_total_relation_size('quarantined_events')
 """

@@ -12,7 +12,7 @@ URL = {"DATABASE_URL": "postgresql://telemetry@127.0.0.1/agent_telemetry"}
 NUMBERS = [entry for entry in table() if entry.metadata["low"] is not None]
 SWITCHES = [entry for entry in table() if entry.type in (bool, "bool")]
 WORDS = [entry for entry in table() if entry.metadata["words"]]
-TEXTS = [entry for entry in table() if entry not in (*NUMBERS, *SWITCHES, *WORDS)]
+TEXTS = [entry for entry in table() if entry not in (*NUMBERS, *SWITCHES, *WORDS) and entry.name != "time_zone"]
 
 
 def variable(entry: Field[Any]) -> str:
@@ -56,6 +56,13 @@ def test_a_number_is_taken_up_to_its_bounds_and_no_further(entry: Field[Any]) ->
 def test_what_is_no_number_stops_the_start_with_its_name(entry: Field[Any], value: str) -> None:
     with pytest.raises(ConfigError, match=f"^{variable(entry)} must be a whole number from"):
         with_(entry, value)
+
+
+def test_a_time_zone_is_known_by_its_name() -> None:
+    assert load({**URL, "TELEMETRY_TIMEZONE": "Europe/Berlin"}).time_zone == "Europe/Berlin"
+    for name in ("Berlin", "../../etc/passwd", "/etc/localtime", " "):
+        with pytest.raises(ConfigError, match=r"^TELEMETRY_TIMEZONE must be a time zone such as UTC or Europe/Berlin"):
+            load({**URL, "TELEMETRY_TIMEZONE": name})
 
 
 @pytest.mark.parametrize("entry", TEXTS, ids=variable)

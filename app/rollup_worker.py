@@ -1,0 +1,108 @@
+"""The thread that keeps the roll-ups up to date, in every collector process; one of them all has work at a time."""
+
+import logging
+import threading
+import time
+
+import psycopg
+
+from app.store import rollups, site
+from app.store.database import BoundedConnection, first_line
+from app.store.site import Site
+
+log = logging.getLogger(__name__)
+
+# From one look at the queue to the next. Whatever is stored is counted some seconds later.
+INTERVAL_SECONDS = 4.0
+# After a round it rests for several times as long as that took, and counts more at once the next time: a row that
+# many events share is written once for all of them, so under load the rest of the machine has what it needs. What has
+# waited longer than the longest rest has waited enough.
+REST = 8
+LONGEST_REST_SECONDS = 12.0
+# Days that are counted anew are in no hurry, and there may be hundreds of them.
+REST_AFTER_A_DAY = 2
+# A round that takes longer than this has met a server that hangs.
+ROUND_SECONDS = 600.0
+STOP_SECONDS = 5.0
+
+
+class RollupWorker:
+    """Counts what is noted, and counts days anew that wait for it, until it is stopped.
+
+    Whatever ends it at whatever moment, nothing is lost or counted twice: the next one goes on.
+    """
+
+    def __init__(self, url: str, settings: Site) -> None:
+        self._url = url
+        self._site = settings
+        self._stopping = threading.Event()
+        self._connection: BoundedConnection | None = None
+        self._away = False
+        self._thread = threading.Thread(target=self._run, name="rollups", daemon=True)
+
+    def start(self) -> None:
+        """Begins."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Lets the round in hand end, a few seconds long."""
+        self._stopping.set()
+        self._thread.join(STOP_SECONDS)
+
+    def _run(self) -> None:
+        while not self._stopping.wait(self._round()):
+            pass
+
+    def _round(self) -> float:
+        """Counts, and returns after how many seconds it is worth looking again."""
+        try:
+            rest = self._count(self._connected())
+        except psycopg.Error as error:
+            self._disconnect()
+            if not self._away:
+                log.warning("roll-ups wait: %s", first_line(error))
+            self._away = True
+            return INTERVAL_SECONDS
+        if self._away:
+            log.info("roll-ups are counted again")
+        self._away = False
+        return rest
+
+    def _count(self, connection: BoundedConnection) -> float:
+        """One round; for how many seconds to rest after it."""
+        began = time.monotonic()
+        connection.deadline = began + ROUND_SECONDS
+        state = rollups.freshness(connection)
+        if not (state.events_waiting or state.days_to_rebuild):
+            return INTERVAL_SECONDS
+        with rollups.counting(connection) as ours:
+            if not ours:
+                return INTERVAL_SECONDS
+            if state.events_waiting:
+                rollups.count_notes(connection)
+            if state.batches_waiting >= rollups.MANY_BATCHES:
+                rollups.vacuum_queue(connection)
+            noted = time.monotonic()
+            if state.events_waiting > rollups.MOST_EVENTS and state.lag_seconds > LONGEST_REST_SECONDS:
+                return 0.0
+            if state.days_to_rebuild and rollups.count_day(connection):
+                return REST_AFTER_A_DAY * (time.monotonic() - noted)
+        return min(max(INTERVAL_SECONDS, REST * (noted - began)), LONGEST_REST_SECONDS)
+
+    def _connected(self) -> BoundedConnection:
+        if self._connection is None:
+            self._connection = BoundedConnection.connect(
+                self._url,
+                autocommit=True,
+                connect_timeout=3,
+                application_name="telemetry-rollups",
+                options="-c TimeZone=UTC -c temp_buffers=32MB",
+            )
+            # Here rather than at the start, when the database may be away.
+            site.save(self._connection, self._site)
+        return self._connection
+
+    def _disconnect(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None

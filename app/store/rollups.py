@@ -1,0 +1,138 @@
+"""Roll-ups: notes of stored events are counted, and whole days anew. How, the migrations 0002 and 0005 say.
+
+Whoever counts holds one lock, so roll-ups have one writer at a time; see `counting`.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import psycopg
+
+from app.store import partitions
+
+# As migrate.LOCK.
+LOCK = 7_391_652_026
+# Events that one transaction counts: some tens of megabytes to sort and hash, and a second or two.
+MOST_EVENTS = 100_000
+# So many notes in the queue are worth a VACUUM after them: autovacuum looks once a minute only.
+MANY_BATCHES = 200
+
+WORK_MEM = "32MB"
+
+# From one day that has events to the next, by the index.
+DAYS_WITH_EVENTS = """
+WITH RECURSIVE days AS (
+    SELECT date_trunc('day', min(occurred_at), 'UTC') AS start FROM telemetry_events
+    UNION ALL
+    SELECT (SELECT date_trunc('day', min(e.occurred_at), 'UTC') FROM telemetry_events e
+            WHERE e.occurred_at >= days.start + interval '24 hours')
+    FROM days WHERE days.start IS NOT NULL
+)
+SELECT DISTINCT (start AT TIME ZONE 'UTC')::date + near FROM days, generate_series(-1, 1) AS near
+WHERE start IS NOT NULL AND (near = 0 OR (SELECT time_zone FROM reporting_settings) <> 'UTC')
+"""
+
+TAKE_DAY = """
+DELETE FROM rollup_backlog WHERE day = (SELECT max(day) FROM rollup_backlog)
+RETURNING day::text, coalesce(day - 1 >= %s::date AND day + 2 <= %s::date, false)
+"""
+
+Report = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Freshness:
+    """How far roll-ups are behind: events that wait, seconds since the oldest was stored, days to be counted anew."""
+
+    events_waiting: int
+    batches_waiting: int
+    lag_seconds: float
+    days_to_rebuild: int
+
+
+def freshness(connection: psycopg.Connection) -> Freshness:
+    """The roll-ups' state, in a statement that takes a millisecond."""
+    row = connection.execute(
+        "SELECT events_waiting, batches_waiting, lag_seconds, days_to_rebuild FROM reporting.freshness"
+    ).fetchone()
+    assert row is not None
+    return Freshness(*row)
+
+
+@contextmanager
+def counting(connection: psycopg.Connection, *, wait: bool = False) -> Iterator[bool]:
+    """Holds the lock of roll-ups; gives False where another session does, unless it is to `wait` for it.
+
+    A lock of the session, not of a transaction: it is held before the transaction takes its snapshot.
+    """
+    lock = "SELECT pg_advisory_lock(%s) IS NOT NULL" if wait else "SELECT pg_try_advisory_lock(%s)"
+    row = connection.execute(lock, (LOCK,)).fetchone()
+    assert row is not None
+    try:
+        yield row[0]
+    finally:
+        # A connection that broke has lost the lock already.
+        if row[0] and not connection.closed:
+            connection.execute("SELECT pg_advisory_unlock(%s)", (LOCK,))
+
+
+def count_notes(connection: psycopg.Connection, most: int = MOST_EVENTS) -> int:
+    """Counts about `most` of the events that wait, and returns how many; all or none of them. Hold the lock."""
+    with connection.transaction():
+        _prepare(connection)
+        row = connection.execute("SELECT count_notes(%s)", (most,)).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def count_day(connection: psycopg.Connection) -> str | None:
+    """Counts the newest day of the backlog anew from its events, and returns its date; None where there is none.
+
+    Hold the lock.
+    """
+    with connection.transaction():
+        connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        _prepare(connection)
+        months = partitions.existing(connection)
+        # All events of a day are kept where it lies within the months that are there, whatever its time zone.
+        span = (months[0].start.date(), months[-1].end.date()) if months else (None, None)
+        row = connection.execute(TAKE_DAY, span).fetchone()
+        if row is not None:
+            connection.execute("SELECT count_day(%s, %s)", row)
+    # As text, since Python has no date after the year 9999 or before 1.
+    return None if row is None else str(row[0])
+
+
+def vacuum_queue(connection: psycopg.Connection) -> None:
+    """Frees the room of notes that were counted, so that the queue stays as small as what waits."""
+    # Without TRUNCATE, for which VACUUM would wait seconds for whoever stores events.
+    connection.execute("VACUUM (TRUNCATE false) rollup_queue")
+
+
+def ask_for_all_days(connection: psycopg.Connection) -> int:
+    """Puts every day that still has events into the backlog, and returns how many days it has then."""
+    connection.execute(f"INSERT INTO rollup_backlog {DAYS_WITH_EVENTS} ON CONFLICT DO NOTHING")
+    return freshness(connection).days_to_rebuild
+
+
+def catch_up(connection: psycopg.Connection, report: Report = lambda _: None) -> int:
+    """Counts all that waits now, and returns how many days were counted anew; takes as long as it takes.
+
+    Lets the worker in between two transactions. It ends however much is stored meanwhile.
+    """
+    days = 0
+    while True:
+        with counting(connection, wait=True):
+            if count_notes(connection) >= MOST_EVENTS:
+                continue
+            day = count_day(connection)
+        if day is None:
+            return days
+        days += 1
+        report(f"counted {day} anew, {freshness(connection).days_to_rebuild} days to go")
+
+
+def _prepare(connection: psycopg.Connection) -> None:
+    """For this transaction: it may take its time, and some memory; JIT costs more than it gives here."""
+    connection.execute(f"SET LOCAL statement_timeout = 0; SET LOCAL jit = off; SET LOCAL work_mem = '{WORK_MEM}'")
