@@ -8,6 +8,7 @@ import hashlib
 import hmac
 import secrets
 import socket
+import ssl
 import struct
 from typing import Any
 
@@ -23,12 +24,27 @@ def check(source: dict[str, Any]) -> None:
     secret = source.get("secureJsonData") or {}
     try:
         with socket.create_connection((host, int(port or 5432)), timeout=10) as connection:
-            session = _Session(connection)
+            session = _Session(_encrypted(connection, host, options))
             words = source.get("user"), options.get("database"), secret.get("password")
             session.start(*(str(word or "") for word in words))
             session.query("SELECT 1")
     except (OSError, ValueError) as error:
         raise PostgresError(f"no PostgreSQL at {host}:{port}: {error}") from error
+
+
+def _encrypted(connection: socket.socket, host: str, options: dict[str, Any]) -> socket.socket:
+    """The connection as the datasource's sslmode wants it."""
+    mode = options.get("sslmode")
+    if mode == "disable":
+        return connection
+    connection.sendall(struct.pack("!ii", 8, 80877103))
+    if connection.recv(1) != b"S":
+        raise PostgresError("SSL is not enabled on the server")
+    context = ssl.create_default_context(cafile=options.get("sslRootCertFile"))
+    context.check_hostname = mode == "verify-full"
+    if mode == "require":
+        context.verify_mode = ssl.CERT_NONE
+    return context.wrap_socket(connection, server_hostname=host)
 
 
 class _Session:
