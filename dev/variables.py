@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
-ROLES = ("base", "postgresql", "collector", "grafana", "caddy", "backup")
+ROLES = ("base", "certificates", "postgresql", "collector", "grafana", "caddy", "backup")
 BEGIN, END = "<!-- variables -->\n", "<!-- end of variables -->\n"
 
 

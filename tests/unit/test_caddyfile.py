@@ -40,7 +40,7 @@ VARIANTS: dict[str, dict[str, object]] = {
     },
     "no Grafana": {"caddy_grafana_enabled": False},
     "frames": {"caddy_embed_origins": ["https://ha.example.com", "https://*.example.org:8123"]},
-    "several collectors": {"caddy_collector_upstreams": ["192.0.2.1:3001", "192.0.2.2:3001"]},
+    "several collectors": {"caddy_collector_addresses": ["192.0.2.1:3001", "192.0.2.2:3001"]},
 }
 
 
@@ -214,7 +214,7 @@ def test_no_log_has_a_secret(caddy: str) -> None:
 
 
 def test_a_collector_that_is_away_is_answered_for_in_its_own_shape(caddy: str) -> None:
-    with serve(caddy, caddy_collector_upstreams=["unix//run/telemetry/nobody.sock"]) as site:
+    with serve(caddy, caddy_collector_addresses=["192.0.2.1:3001"]) as site:
         answer = site.ask("/api/v1/telemetry/batch", {"X-Api-Key": KEY}, method="POST", body=b"{}")
         logs = site.logs()
     assert answer.status == 503
@@ -222,14 +222,14 @@ def test_a_collector_that_is_away_is_answered_for_in_its_own_shape(caddy: str) -
     assert answer.headers["X-Request-Id"]
     assert answer.headers["Content-Type"] == "application/json"
     assert set(json.loads(answer.body)) == {"error", "details"}
-    assert "nobody.sock" in logs
+    assert "collectors.sock" in logs
     assert KEY not in logs
 
 
 @pytest.mark.parametrize(("path", "grafana"), [("/glance", True), (OVERVIEW, False)])
 def test_an_overview_that_is_away_comes_again_by_itself(caddy: str, path: str, grafana: bool) -> None:
-    away = ["unix//run/telemetry/nobody.sock"]
-    with serve(caddy, caddy_collector_upstreams=away, caddy_grafana_enabled=grafana) as site:
+    away = ["192.0.2.1:3001"]
+    with serve(caddy, caddy_collector_addresses=away, caddy_grafana_enabled=grafana) as site:
         answer = site.ask(path, IN_A_FRAME)
     assert answer.status == 503
     assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
