@@ -23,7 +23,7 @@ PROGRAMS = Path(sys.executable).parent
 SCENARIO_SECONDS = 1500.0
 
 
-@pytest.mark.parametrize(("scenario", "debian"), [("site", "12"), ("site", "13")])
+@pytest.mark.parametrize(("scenario", "debian"), [("site", "12"), ("site", "13"), ("cluster", "13")])
 def test_scenario(hosts_here: None, tmp_path: Path, scenario: str, debian: str) -> None:
     if not (PROGRAMS / "molecule").exists():
         pytest.skip("NO SCENARIOS: requirements-deploy.txt is not installed: run 'make .venv/deploy.stamp'")
