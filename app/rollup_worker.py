@@ -52,6 +52,7 @@ class RollupWorker:
     def _run(self) -> None:
         while not self._stopping.wait(self._round()):
             pass
+        self._disconnect()
 
     def _round(self) -> float:
         """Counts, and returns after how many seconds it is worth looking again."""
