@@ -25,7 +25,7 @@ help: ## lists the targets
 run: $(VENV)/run.stamp ## starts a collector on 127.0.0.1:3001, on an embedded PostgreSQL 16 unless DATABASE_URL is set
 	@exec $(BIN)/python -m dev
 
-demo: $(VENV)/run.stamp ## make run with thirty days of believable history and a live trickle, in a database of its own
+demo: $(VENV)/$(if $(GRAFANA_HOME),setup,run).stamp ## make run with thirty days of believable history and a live trickle, in a database of its own
 	@exec $(BIN)/python -m dev demo
 
 demo-clean: $(VENV)/run.stamp ## removes the demo and its data, and nothing else

@@ -72,7 +72,8 @@ def _demo(environ: Mapping[str, str], home: Path, pause: Callable[[float], None]
             f"The history could not be stored ({str(error).strip()}): 'make demo-clean' begins anew."
         ) from error
     key = key_for("*", home / "trickle-key", running.settings, running.address, pause=pause, description="make demo")
-    print(greeting(running, _what_to_look_at(running, loaded[0].story)), flush=True)
+    grafana = _grafana(environ, home, running, pause, started)
+    print(greeting(running, grafana + _what_to_look_at(running, loaded[0].story)), flush=True)
     trickle = Trickle(running.address, key, loaded[0].story)
     trickle.start()
     # Before the collector is: what it has sent is then acknowledged.
@@ -81,6 +82,31 @@ def _demo(environ: Mapping[str, str], home: Path, pause: Callable[[float], None]
     own = f'"key_id": {_id_of(key, running.settings["DATABASE_URL"])},'
     running.collector.show_log(lambda line: own not in line or '"level": "info"' not in line)
     watch(running, pause)
+
+
+def _grafana(
+    environ: Mapping[str, str], home: Path, running: Running, pause: Callable[[float], None], started: ExitStack
+) -> str:
+    """Starts a Grafana beside it where GRAFANA_HOME names one; what to say of it."""
+    if not environ.get("GRAFANA_HOME"):
+        return ""
+    from dev.grafana import GrafanaError, LocalGrafana, installed  # noqa: PLC0415 - needs more than make run does
+
+    try:
+        program = installed(environ)
+        assert program is not None
+        grafana = LocalGrafana(
+            program, home / "grafana", port=running.address[1] + 1, database_url=running.settings["DATABASE_URL"]
+        )
+        started.callback(grafana.stop)
+        grafana.wait(pause)
+        shared = grafana.share_overview()
+    except GrafanaError as error:
+        raise RunError(str(error)) from None
+    return f"""
+Grafana, the user admin's password is admin: {grafana.url}/
+What it shows to visitors: {shared}
+"""
 
 
 def _what_to_look_at(running: Running, story: Story) -> str:

@@ -1,0 +1,225 @@
+"""A Grafana on loopback with this site's dashboards, where one is unpacked: GRAFANA_HOME says in which folder.
+
+Its settings, datasources and dashboards are rendered from the templates that the playbook installs, so what one sees
+here is what a server shows; only addresses and folders are others. Its own database lies in a folder that survives.
+"""
+
+import base64
+import collections
+import json
+import os
+import secrets
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import yaml
+from psycopg.conninfo import conninfo_to_dict
+
+from dev.programs import tied
+
+ROOT = Path(__file__).resolve().parents[1]
+TEMPLATES = ROOT / "templates" / "etc" / "grafana"
+ROLE = ROOT / "roles" / "grafana"
+
+START_SECONDS = 120.0
+STOP_SECONDS = 10.0
+
+
+class GrafanaError(Exception):
+    """It cannot be started; the message says why, and what to do."""
+
+
+def installed(environ: Mapping[str, str]) -> Path | None:
+    """The folder of Grafana's program and pages, or None where GRAFANA_HOME names none. Raises GrafanaError."""
+    given = environ.get("GRAFANA_HOME")
+    if not given:
+        return None
+    home = Path(given)
+    if not (home / "bin" / "grafana").is_file() or not (home / "public" / "build").is_dir():
+        raise GrafanaError(
+            f"GRAFANA_HOME must name an unpacked Grafana: there is no bin/grafana and public/build in {home}."
+        )
+    return home
+
+
+def render(folder: Path, database_url: str, variables: Mapping[str, Any] | None = None) -> Path:
+    """Writes the settings and the provisioning files below `folder`, for a database on a Unix socket that trusts
+    whoever comes; gives the settings' path. `variables` are the role's, where they are not at their defaults.
+    """
+    host = conninfo_to_dict(database_url)["host"]
+    credentials = folder / "credentials"
+    credentials.mkdir(parents=True, exist_ok=True)
+    for name in ("secret-key", "admin-password"):
+        if not (credentials / name).exists():
+            (credentials / name).write_text(secrets.token_hex(20) if name == "secret-key" else "admin")
+    for reader in ("grafana_public", "grafana_private"):
+        (credentials / reader).write_text("trusted")
+    known: dict[str, Any] = {}
+    for path in (ROLE / "defaults" / "main.yml", ROLE / "vars" / "main.yml"):
+        known.update(yaml.safe_load(path.read_text("utf-8")))
+    known.update(
+        ansible_managed="Rendered anew at each start",
+        telemetry_domain="127.0.0.1",
+        grafana_database=host,
+        _grafana_credentials=str(credentials),
+        _grafana_dashboards_folder=str(ROOT / "grafana" / "dashboards"),
+        **(variables or {}),
+    )
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        trim_blocks=True,  # as Ansible has it
+        undefined=jinja2.StrictUndefined,
+        autoescape=False,  # noqa: S701 - no HTML
+    )
+    for path in TEMPLATES.rglob("*.j2"):
+        target = folder / path.relative_to(TEMPLATES).with_suffix("")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(environment.get_template(str(path.relative_to(TEMPLATES))).render(known), "utf-8")
+    return folder / "grafana.ini"
+
+
+class LocalGrafana:
+    """A running Grafana; the user admin has the password admin, for nobody but this machine can come.
+
+    `pause` waits for some seconds; what it raises ends a start.
+    """
+
+    def __init__(self, home: Path, folder: Path, *, port: int, database_url: str) -> None:
+        self.url = f"http://127.0.0.1:{port}/grafana"
+        self._lines: collections.deque[str] = collections.deque(maxlen=200)
+        settings = render(folder, database_url)
+        _check_port(port)
+        self._process = subprocess.Popen(
+            [*tied("TERM"), home / "bin" / "grafana", "server", f"--homepath={home}", f"--config={settings}"],
+            cwd=home,
+            env={**os.environ, **_overrides(folder, port, self.url)},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            start_new_session=True,
+        )
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def wait(self, pause: Callable[[float], None]) -> None:
+        """Waits until it answers and knows the overview. Raises GrafanaError, or what `pause` raises."""
+        deadline = time.monotonic() + START_SECONDS
+        while self._process.poll() is None and time.monotonic() < deadline:
+            status, _ = self.ask("/api/dashboards/uid/agent-overview")
+            if status == 200:
+                return
+            pause(0.3)
+        raise GrafanaError(f"Grafana did not start. It said:\n{self.last_words()}")
+
+    def share_overview(self) -> str:
+        """Shares the overview as the playbook does, where it is not yet; gives its address."""
+        path = "/api/dashboards/uid/agent-overview/public-dashboards"
+        status, shared = self.ask(path)
+        if status == 404:
+            wish = {
+                "accessToken": secrets.token_hex(16),
+                "isEnabled": True,
+                "timeSelectionEnabled": False,
+                "annotationsEnabled": False,
+                "share": "public",
+            }
+            status, shared = self.ask(path, wish)
+        if status != 200:
+            raise GrafanaError(f"Grafana does not share the overview: {shared}")
+        return f"{self.url}/public-dashboards/{shared['accessToken']}"
+
+    def ask(self, path: str, body: object = None) -> tuple[int, Any]:
+        """Status and answer of its API, as the user admin; 0 while it does not answer."""
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(self.url + path, data=data)  # noqa: S310 - http on loopback
+        request.add_header("Content-Type", "application/json")
+        request.add_header("Authorization", "Basic " + base64.b64encode(b"admin:admin").decode())
+        try:
+            with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
+                return answer.status, json.load(answer)
+        except urllib.error.HTTPError as error:
+            return error.code, error.read().decode(errors="replace")
+        except (OSError, ValueError):
+            return 0, None
+
+    def last_words(self) -> str:
+        """The last lines of its log."""
+        return "\n".join(list(self._lines)[-15:])
+
+    def complaints(self) -> list[str]:
+        """The lines of its log that are errors."""
+        return [line for line in self._lines if "level=error" in line]
+
+    def stop(self) -> None:
+        """Ends it, and waits until it is gone."""
+        self._process.terminate()
+        try:
+            self._process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._reader.join(STOP_SECONDS)
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            self._lines.append(line.rstrip())
+
+
+def _overrides(folder: Path, port: int, url: str) -> dict[str, str]:
+    """What is not as on a server: folders, the port, and no TLS before it."""
+    return {
+        "GF_PATHS_DATA": str(folder / "data"),
+        "GF_PATHS_LOGS": str(folder / "logs"),
+        "GF_PATHS_PLUGINS": str(folder / "plugins"),
+        "GF_PATHS_PROVISIONING": str(folder / "provisioning"),
+        "GF_SERVER_HTTP_PORT": str(port),
+        "GF_SERVER_ROOT_URL": f"{url}/",
+        "GF_SECURITY_COOKIE_SECURE": "false",
+    }
+
+
+def _check_port(port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise GrafanaError(f"Grafana cannot listen on 127.0.0.1:{port} ({error.strerror}): set PORT.") from None
+
+
+def main(arguments: list[str]) -> int:
+    """`python -m dev.grafana DATABASE_URL FOLDER PORT`: runs until Ctrl-C; prints the overview's address."""
+    home = installed(os.environ)
+    if home is None or len(arguments) != 3:
+        print("Usage: GRAFANA_HOME=/opt/grafana python -m dev.grafana DATABASE_URL FOLDER PORT", file=sys.stderr)
+        return 2
+    url, folder, port = arguments
+    grafana = LocalGrafana(home, Path(folder), port=int(port), database_url=url)
+    try:
+        grafana.wait(time.sleep)
+        print(f"{grafana.url}/ (admin, admin), shared: {grafana.share_overview()}", flush=True)
+        threading.Event().wait()
+    except KeyboardInterrupt:
+        return 0
+    except GrafanaError as error:
+        print(f"dev.grafana: {error}", file=sys.stderr)
+        return 1
+    finally:
+        grafana.stop()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
