@@ -6,8 +6,8 @@ by its clock comes from the event: it was received some hundred milliseconds to 
 For generated events only. They have an eventId and a time, are valid, and no two are the same: what would be a repeat
 ends the load with an error.
 
-By themselves, roll-ups follow as they do for a collector's events. Noting each event for them is a third of PostgreSQL's
-work, so for millions their days can be counted from the events when all are there: see `by_days`.
+By themselves, roll-ups follow as they do for a collector's events. Noting each event for them is a third of what
+PostgreSQL does, so for millions their days can be counted from the events when all are there: see `by_days`.
 """
 
 from collections.abc import Iterable, Iterator, Mapping

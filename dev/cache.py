@@ -122,8 +122,8 @@ def _fill(server: EmbeddedPostgres, count: int, days: int, report: Report, marke
     fill.migrate(server.url())
     end = datetime.now(UTC)
     seconds = fill.fill(server.url(), end - timedelta(days=days), end, count, report=report)
-    report(f"filled it in {seconds:.0f} s, {count / seconds:,.0f} events a second; vacuuming")
-    fill.settle(server.url())
+    report(f"filled it in {seconds:.0f} s, {count / seconds:,.0f} events a second")
+    report(f"counted it in {fill.settle(server.url(), report):.0f} s")
 
 
 def _bring_up_to_date(url: str, interval: timedelta, report: Report, *, changed: bool) -> None:
@@ -137,7 +137,7 @@ def _bring_up_to_date(url: str, interval: timedelta, report: Report, *, changed:
         report(f"adding {missing:,} events since {last[0]:%Y-%m-%d %H:%M}")
         fill.fill(url, last[0], now, missing)
     if missing > CHUNK or changed:
-        fill.settle(url)
+        report(f"counted it in {fill.settle(url, report):.0f} s")
 
 
 def _parser() -> argparse.ArgumentParser:

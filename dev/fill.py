@@ -12,7 +12,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -20,7 +20,7 @@ from itertools import pairwise
 
 import psycopg
 
-from app.store import partitions, storage
+from app.store import partitions, rollups, storage
 from app.store.database import BoundedConnection
 from dev.bulk import BulkLoader
 from dev.collector import CommandError, run_command
@@ -97,7 +97,7 @@ def fill(
             pool.shutdown(wait=False, cancel_futures=True)
             raise
     with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute(COUNT_LATER, (start, end))
+        count_later(connection, start, end)
     return time.monotonic() - began
 
 
@@ -110,10 +110,22 @@ def make_partitions(connection: psycopg.Connection, start: datetime, end: dateti
     partitions.ensure(connection)
 
 
-def settle(url: str) -> None:
-    """Does what autovacuum has done on a live site by the time somebody asks."""
+def count_later(connection: psycopg.Connection, start: datetime, end: datetime) -> None:
+    """Has the days from `start` to `end` counted into the roll-ups by whoever counts next."""
+    connection.execute(COUNT_LATER, (start, end))
+
+
+def settle(url: str, report: Report = lambda _: None) -> float:
+    """Counts what waits into the roll-ups, and then vacuums, as a live site has done by the time somebody asks.
+
+    Returns how many seconds the counting took; `report` gets a line a day. Raises psycopg.Error.
+    """
     with psycopg.connect(url, autocommit=True) as connection:
+        began = time.monotonic()
+        rollups.catch_up(connection, report)
+        counted = time.monotonic() - began
         connection.execute("VACUUM (ANALYZE)")
+    return counted
 
 
 _loader: BulkLoader
@@ -164,22 +176,19 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"dev.fill: {error}", file=sys.stderr)
         return 1
     seconds = fill(options.url, start, end, options.events, seed=options.seed, report=report)
-    report("vacuuming")
-    settle(options.url)
+    counted = settle(options.url, report)
     with psycopg.connect(options.url, autocommit=True) as connection:
         sizes = storage.measure(connection)
-    rate = round(options.events / seconds)
+    result = {"events": options.events, "load_seconds": round(seconds, 1), "rollup_seconds": round(counted, 1)}
+    result["events_a_second"] = round(options.events / seconds)
     if options.json:
-        print(json.dumps({"events": options.events, "seconds": seconds, "a_second": rate, "bytes": dict(sizes.parts)}))
-    else:
-        print("\n".join(_lines(options.events, seconds, sizes)))
-    return 0
-
-
-def _lines(count: int, seconds: float, sizes: storage.Storage) -> Iterator[str]:
-    yield f"{count:,} events in {seconds:.0f} s: {count / seconds:,.0f} a second"
+        print(json.dumps({**result, "bytes": dict(sizes.parts)}))
+        return 0
+    rate = result["events_a_second"]
+    print(f"{options.events:,} events in {seconds:.0f} s, {rate:,} a second; their roll-ups in {counted:.0f} s")
     for part, size in sizes.parts.items():
-        yield f"  {part:<18} {size / 2**20:9,.0f} MB"
+        print(f"  {part:<18} {size / 2**20:9,.0f} MB")
+    return 0
 
 
 if __name__ == "__main__":

@@ -85,7 +85,8 @@ def bring_up_to_date(
         finally:
             gc.enable()
         beside.store()
-    if added > 10_000:
+    if added:
+        report("counting")
         settle(url)
     return History(story, added, beside.transcripts)
 

@@ -9,7 +9,7 @@ import pytest
 
 from app.store.database import BoundedConnection
 from dev.bulk import CHUNK, BulkLoader
-from dev.fill import fill, make_partitions, slices
+from dev.fill import count_later, fill, make_partitions, settle, slices
 from dev.generate import Event, events
 from tests.fixtures.collector import Collector
 from tests.fixtures.postgres import Server, connect
@@ -34,6 +34,13 @@ WORDS = {
     "working_dirs": "SELECT to_jsonb(t) - 'working_dir_key' FROM working_dirs t ORDER BY digest",
     "event_identities": "SELECT identity FROM event_identities ORDER BY 1",
     "events": EVENTS,
+    # By notes or by days, the same is counted.
+    "roll-ups": """
+        SELECT "time", host, agent_name, tool_name, outcome, client_version, sum(events), sum(denied), sum(failed),
+            sum(errors), sum(latency_count), sum(total_tokens), sum(cost)
+        FROM reporting.usage_hours GROUP BY 1, 2, 3, 4, 5, 6 ORDER BY 1, 2, 3, 4, 5, 6
+    """,
+    "sessions by day": "SELECT day, host, sessions FROM reporting.session_counts_by_day ORDER BY 1, 2",
     "reporting.events": """
         SELECT (to_jsonb(t) - 'received_at')::text FROM reporting.events t ORDER BY event_id
     """,
@@ -74,8 +81,12 @@ def test_the_bulk_way_stores_what_the_collector_stores(
     with BoundedConnection.connect(url, autocommit=True) as connection:
         make_partitions(connection, START, NOW)
         assert list(BulkLoader(connection, by_days=by_days).load(generated)) == [620]
+        if by_days:
+            count_later(connection, START, NOW)
         noted = connection.execute("SELECT count(*) FROM rollup_queue").fetchone()
     assert noted == (0 if by_days else 1,)
+    for each in (url, collector.database_url):
+        settle(each)
     bulk, real = stored(url), stored(collector.database_url)
     for name in WORDS:
         assert len(real[name]) > 0
