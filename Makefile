@@ -17,7 +17,7 @@ $(shell [ -x $(BIN)/python ] || rm -f $(VENV)/*.stamp)
 .DEFAULT_GOAL = help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help setup run demo demo-clean test test-fast bench-reporting lint format dashboards vps-up vps-down lock clean
+.PHONY: help setup run demo demo-clean test test-fast bench-reporting bench-dashboards lint format dashboards vps-up vps-down lock clean
 
 help: ## lists the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -55,6 +55,9 @@ test-fast: setup ## runs the tests that take no longer than a few seconds each, 
 
 bench-reporting: setup ## measures how fast one sees the numbers of ten million events, and the room that they take
 	@$(BIN)/python -m tests.bench.reporting
+
+bench-dashboards: setup ## measures how fast each panel of the dashboards gets its numbers from ten million events
+	@$(BIN)/python -m tests.bench.dashboards
 
 lint: $(VENV)/deploy.stamp ## checks style, format and types, of the playbooks too
 	$(BIN)/ruff check

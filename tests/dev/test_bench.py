@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from app.store import questions
-from tests.bench import raw, reporting
+from grafana.sources import DASHBOARDS
+from tests.bench import dashboards, raw, reporting
 
 pytestmark = pytest.mark.slow
 
@@ -42,3 +43,25 @@ def result_json_bytes(lines: list[str]) -> float:
 
 def test_every_question_but_that_for_the_site_has_its_counterpart() -> None:
     assert raw.RAW.keys() == questions.QUESTIONS.keys() - {"site"}
+
+
+def test_bench_dashboards_measures_every_panel_and_prints_one_json_object_last(
+    postgres_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("AFT_HOME", str(postgres_folder / "bench"))
+    monkeypatch.setattr(sys, "argv", ["dashboards", "--events", "3000", "--days", "10"])
+    monkeypatch.setattr(dashboards, "RUNS", 1)
+    code = dashboards.main()
+    result = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert code == bool(result["missed"])
+    panels = {
+        (made["uid"], panel["title"]) for made in (make().json() for make in DASHBOARDS) for panel in made["panels"]
+    }
+    for span in dashboards.SPANS:
+        rows = [row for row in result["panels"] if row["span"] == span and not row.get("text")]
+        assert {(row["dashboard"], row["panel"]) for row in rows} == panels
+        assert all(row["factor"] for row in rows if row["dashboard"] == "agent-overview")
+    assert result["overview"] == pytest.approx(
+        sum(row["ms"] for row in result["panels"] if (row["dashboard"], row["span"]) == ("agent-overview", "90d")),
+        abs=1,
+    )
