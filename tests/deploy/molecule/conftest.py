@@ -1,10 +1,17 @@
-"""For what molecule verifies: `host` is testinfra's, from inside; `site` is the same one from outside."""
+"""For what molecule verifies: `host` is testinfra's, from inside; `site` is the same one from outside.
+
+`operator` runs playbooks on the scenario's hosts, and `database` shows what the site has stored.
+"""
+
+import os
+from pathlib import Path
 
 import pytest
 from testinfra.host import Host
 
-from tests.deploy import record
+from tests.deploy.inside import Database
 from tests.deploy.outside import Site
+from tests.deploy.playbooks import Operator, machine_named
 from tests.deploy.record import Machine
 
 
@@ -17,9 +24,7 @@ def host(_testinfra_host: Host) -> Host:
 @pytest.fixture
 def machine(host: Host) -> Machine:
     """The test host that is being looked at."""
-    found = record.read(host.backend.get_pytest_id().removeprefix("ansible://"))
-    assert found is not None
-    return found
+    return machine_named(host.backend.get_pytest_id().removeprefix("ansible://"))
 
 
 @pytest.fixture
@@ -32,3 +37,15 @@ def variables(host: Host) -> dict[str, str]:
 def site(machine: Machine, variables: dict[str, str]) -> Site:
     """The site that the host serves, under its name."""
     return Site(machine, variables["telemetry_domain"])
+
+
+@pytest.fixture(scope="session")
+def operator() -> Operator:
+    """Whoever deploys the scenario's site."""
+    return Operator(Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"]))
+
+
+@pytest.fixture
+def database(machine: Machine) -> Database:
+    """The site's database."""
+    return Database(machine)
