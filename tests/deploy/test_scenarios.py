@@ -2,63 +2,46 @@
 
 By hand, in tests/deploy: `molecule test -s site`, with AFT_DEBIAN=12 for hosts with Debian 12. `molecule converge`
 leaves them running; `python -m tests.deploy.machines ssh site-13` opens one.
+
+They take minutes each and most of that is waiting, so two run at a time.
 """
 
-import os
-import shutil
-import subprocess
-import sys
-from pathlib import Path
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 
-from tests.deploy import machines, record
-from tests.fixtures.environment import environment
+from tests.deploy.scenario import PROGRAMS, Outcome, Scenario, run
 
 pytestmark = [pytest.mark.hosts, pytest.mark.slow]
 
-FOLDER = Path(__file__).parent
-PROGRAMS = Path(sys.executable).parent
-
-SCENARIO_SECONDS = 1500.0
+SCENARIOS = [Scenario("cluster", "13"), Scenario("site", "12"), Scenario("site", "13")]
+AT_A_TIME = 2
 
 
-@pytest.mark.parametrize(("scenario", "debian"), [("site", "12"), ("site", "13"), ("cluster", "13")])
-def test_scenario(hosts_here: None, tmp_path: Path, scenario: str, debian: str) -> None:
+@pytest.fixture(scope="module")
+def runs(
+    hosts_here: None, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Mapping[Scenario, Future[Outcome]]]:
+    """The scenarios that were asked for, under way."""
     if not (PROGRAMS / "molecule").exists():
         pytest.skip("NO SCENARIOS: requirements-deploy.txt is not installed: run 'make .venv/deploy.stamp'")
-    environ = environment(
-        AFT_DEBIAN=debian,
-        # Whatever happens to molecule, the hosts go when this run ends; until then their journals can be read.
-        AFT_HOSTS_OWNER=str(os.getpid()),
-        MOLECULE_EPHEMERAL_DIRECTORY=str(tmp_path / scenario),
-        ANSIBLE_HOME=str(tmp_path / "ansible"),
-        ANSIBLE_FORCE_COLOR="0",
-        NO_COLOR="1",
-        PATH=f"{PROGRAMS}:{os.environ['PATH']}",
-    )
-    log = tmp_path / "log"
-    try:
-        with log.open("wb") as output:
-            code = subprocess.run(
-                [PROGRAMS / "molecule", "test", "--scenario-name", scenario, "--destroy", "never"],
-                cwd=FOLDER,
-                env=environ,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                timeout=SCENARIO_SECONDS,
-                check=False,
-            ).returncode
-        words = log.read_text(errors="replace").splitlines()
-        assert code == 0, "\n".join(["molecule's output ends with", *words[-150:]])
-    finally:
-        shutil.rmtree(tmp_path / "ansible", ignore_errors=True)
+    parameters = [
+        item.callspec.params
+        for item in request.session.items
+        if isinstance(item, pytest.Function) and hasattr(item, "callspec")
+    ]
+    wanted = [each.get("scenario") for each in parameters]
+    folder = tmp_path_factory.mktemp("scenarios")
+    with ThreadPoolExecutor(AT_A_TIME) as pool:
+        yield {each: pool.submit(run, each, folder / str(each)) for each in SCENARIOS if each in wanted}
+        pool.shutdown(cancel_futures=True)
 
 
-@pytest.fixture(autouse=True)
-def one_at_a_time() -> None:
-    """Takes the former scenario's hosts away, once its journals have been shown."""
-    for machine in record.read_all():
-        if machine.owner and machine.owner.pid == os.getpid():
-            machines.destroy(machine.name)
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=str)
+def test_scenario(runs: Mapping[Scenario, Future[Outcome]], request: pytest.FixtureRequest, scenario: Scenario) -> None:
+    outcome = runs[scenario].result()
+    for title, text in outcome.journals:
+        request.node.add_report_section("call", title, text)
+    assert outcome.code == 0, f"molecule's output ends with\n{outcome.words}"
+    assert outcome.leaks == []
