@@ -6,6 +6,8 @@
 PYTHON =
 VENV = .venv
 ARGS =
+# What pytest exits with where ARGS leaves nothing to run.
+NONE_SELECTED = 5
 BIN = $(VENV)/bin
 PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
 COMPILE = $(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --python-version 3.11 \
@@ -31,7 +33,7 @@ demo: $(VENV)/$(if $(GRAFANA_HOME),setup,run).stamp ## make run with thirty days
 demo-clean: $(VENV)/run.stamp ## removes the demo and its data, and nothing else
 	@$(BIN)/python -m dev demo --remove
 
-test: setup ## runs all tests, on the oldest and the newest Python of this machine, and prints the coverage
+test: $(VENV)/deploy.stamp ## runs all tests, on the oldest and the newest Python of this machine, and prints the coverage
 	@set -e; \
 	own=$$($(BIN)/python -c 'import sys; print("%d.%d" % sys.version_info[:2])'); \
 	oldest=$$(dev/find-python $(PYTHON) | head -n 1); \
@@ -46,12 +48,14 @@ test: setup ## runs all tests, on the oldest and the newest Python of this machi
 		[ "$$version" = "$$own" ] || venv=.venv-$$version; \
 		$(MAKE) --no-print-directory setup VENV="$$venv" PYTHON="$${each#* }"; \
 		echo "Python $$version, in $$venv"; \
-		"$$venv/bin/python" -m pytest --cov $(ARGS) || failed=1; \
+		"$$venv/bin/python" -m pytest --cov -m "not hosts" $(ARGS) || failed=1; \
 	done; \
+	echo "Test hosts, which gain nothing from a second Python"; \
+	$(BIN)/python -m pytest -m hosts $(ARGS) || [ $$? = $(NONE_SELECTED) ] || failed=1; \
 	exit $$failed
 
-test-fast: setup ## runs the tests that take no longer than a few seconds each, on one Python
-	@$(BIN)/python -m pytest -m "not slow" $(ARGS)
+test-fast: setup ## runs the tests that take no longer than a few seconds each, on one Python, and boots no hosts
+	@$(BIN)/python -m pytest -m "not slow and not hosts" $(ARGS)
 
 bench-reporting: setup ## measures how fast one sees the numbers of ten million events, and the room that they take
 	@$(BIN)/python -m tests.bench.reporting

@@ -1,7 +1,8 @@
 """Test hosts for tests: `make_host(suite)` boots one that goes with the test.
 
-These tests are skipped, and say so, unless they are asked for by name, `pytest -m hosts`: they take minutes, need root
-on Linux and the distribution's mirror, and gain nothing from a second Python. Where hosts cannot be had they say why.
+These tests are skipped, and say so, unless they are asked for by name, `pytest -m hosts`, as `make test` does once.
+They take minutes, need root on Linux and the distribution's mirror, and gain nothing from a second Python. Where hosts
+cannot be had they say why, and what would help.
 When one fails, the end of the journal of each host that runs is shown.
 """
 
