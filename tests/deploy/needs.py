@@ -14,6 +14,7 @@ PROGRAMS = {
     "nft": "nftables",
     "ip": "iproute2",
     "ssh": "openssh-client",
+    "rsync": "rsync",
     "tar": "tar",
     "setsid": "util-linux",
     "journalctl": "systemd",

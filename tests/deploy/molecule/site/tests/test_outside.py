@@ -83,6 +83,12 @@ def test_the_overview_shows_an_operator_the_dashboard_itself_but_not_in_a_frame(
     assert visitors_page.search(framed.body.decode())
 
 
+def test_the_overview_needs_neither_grafana_nor_script(site: Site) -> None:
+    page = site.get("/glance")
+    assert (page.status, page.headers["content-type"].lower()) == (200, "text/html; charset=utf-8")
+    assert b"<script" not in page.body
+
+
 def test_only_the_inventorys_origins_may_frame_it(site: Site) -> None:
     for path in (OVERVIEW, "/api/v1/health", "/grafana/login", "/nothing"):
         headers = site.get(path).headers
