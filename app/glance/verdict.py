@@ -97,7 +97,8 @@ def _silence(overview: Overview) -> Verdict | None:
         return Verdict(Level.NOTICE, "A host is silent", f"Nothing from {words.short(names[0])} for {since}.")
     if number == known:
         return Verdict(Level.NOTICE, "All hosts are silent", f"Nothing from any of them for {since}.")
-    detail = f"Nothing from {words.listed(names, number)}."
+    # Two long names and more are all that the smallest card has room for.
+    detail = f"{'Nothing from ' if number == 2 else ''}{words.listed(names, number)}."
     return Verdict(Level.NOTICE, f"{number} of {known} hosts are silent", detail)
 
 

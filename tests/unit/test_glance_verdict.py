@@ -80,7 +80,7 @@ def test_what_is_unusual_is_told_beside_what_is_usual() -> None:
     [
         (1, "A host is silent", "Nothing from host0 for 3 h."),
         (2, "2 of 19 hosts are silent", "Nothing from host0 and host1."),
-        (5, "5 of 19 hosts are silent", "Nothing from host0, host1 and 3 more."),
+        (5, "5 of 19 hosts are silent", "host0, host1 and 3 more."),
     ],
 )
 def test_hosts_are_silent(silent: int, headline: str, detail: str) -> None:
