@@ -86,13 +86,23 @@ def migrate_command() -> None:
 
 @main.command("maintain")
 @click.option("--dry-run", is_flag=True, help="Show what would be done, and do nothing.")
-def maintain_command(dry_run: bool) -> None:
+@click.option(
+    "--rebuild-rollups", is_flag=True, help="Then count every day anew that still has events, while others arrive."
+)
+def maintain_command(dry_run: bool, rebuild_rollups: bool) -> None:
     """Makes partitions ahead and deletes what is older than its setting says. Run it daily; a timer does."""
     from app import maintain
+    from app.store import rollups
 
     settings = load(os.environ)
     with _connect(settings) as connection:
         summary = maintain.run(connection, settings, dry_run=dry_run, report=click.echo)
+        if rebuild_rollups and dry_run:
+            click.echo(f"would count {rollups.days_with_events(connection)} days anew")
+        elif rebuild_rollups:
+            rollups.ask_for_all_days(connection)
+            days = rollups.catch_up(connection, click.echo)
+            click.echo(f"the roll-ups of {days} days are made anew")
     if summary.failures:
         raise click.exceptions.Exit(1)
 

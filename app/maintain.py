@@ -8,7 +8,7 @@ from datetime import datetime
 import psycopg
 
 from app.config import Settings
-from app.store import partitions, retention
+from app.store import partitions, retention, rollups
 from app.store.locks import Busy
 from app.store.retention import Deletion
 
@@ -78,6 +78,9 @@ def _maintain(connection: psycopg.Connection, settings: Settings, report: Report
             report(f"dropped {partition.name}")
     span = partitions.window(now, cutoff)
     _delete(connection, retention.strays(span, cutoff), summary, report)
+    if cutoff is not None and (folded := rollups.fold_sessions(connection, cutoff)):
+        summary.rows_deleted["rollup_session_days"] = folded
+        report(f"deleted {folded} rows of rollup_session_days, and kept their number")
     # Only now, for it counts on the events that are left.
     horizon = retention.horizon(connection, partitions.existing(connection), span, cutoff)
     _delete(connection, [*retention.references(horizon), *_others(settings, now)], summary, report)
@@ -114,6 +117,9 @@ def _foresee(connection: psycopg.Connection, settings: Settings, report: Report,
         summary.rows_deleted[deletion.table] = count
         if count:
             report(f"would delete {count} rows of {deletion.table}")
+    if cutoff is not None and (folded := rollups.old_sessions(connection, cutoff)):
+        summary.rows_deleted["rollup_session_days"] = folded
+        report(f"would delete {folded} rows of rollup_session_days, and keep their number")
     return summary
 
 

@@ -10,7 +10,7 @@ works out. It does not rest on a margin alone, because one event can outlive any
 the default partition until its month is three months away, is moved there, and is kept for the whole retention again.
 
 Transcripts go by their last change, quarantined events by when they last came. Refused transcripts, a count a host,
-stay.
+stay. So do roll-ups and the series that they count by; which sessions were active becomes how many (rollups.py).
 """
 
 import time
@@ -114,9 +114,14 @@ def references(before: datetime | None) -> list[Deletion]:
     if before is None:
         return []
     used = sql.SQL("last_used_on < %(before)s::date")
+    # Roll-ups outlive events, and say what they count with these words.
+    uncounted = sql.SQL(
+        "last_used_on < %(before)s::date"
+        " AND NOT EXISTS (SELECT FROM series_agents a WHERE a.series_key = series.series_key)"
+    )
     return [
         Deletion("event_identities", sql.SQL("stored_at < %(before)s"), {"before": before}, 128),
-        Deletion("series", used, {"before": before.date()}, 128),
+        Deletion("series", uncounted, {"before": before.date()}, 128),
         Deletion("sessions", used, {"before": before.date()}, 128),
         Deletion("working_dirs", used, {"before": before.date()}, 128),
     ]

@@ -6,6 +6,7 @@ Whoever counts holds one lock, so roll-ups have one writer at a time; see `count
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 
 import psycopg
 
@@ -36,6 +37,17 @@ WHERE start IS NOT NULL AND (near = 0 OR (SELECT time_zone FROM reporting_settin
 TAKE_DAY = """
 DELETE FROM rollup_backlog WHERE day = (SELECT max(day) FROM rollup_backlog)
 RETURNING day::text, coalesce(day - 1 >= %s::date AND day + 2 <= %s::date, false)
+"""
+
+# Whole days before a moment, in the time zone of the settings.
+OLD_SESSION_DAYS = """
+FROM rollup_session_days WHERE start < (%s AT TIME ZONE (SELECT time_zone FROM reporting_settings))::date
+"""
+FOLD_DAY = """
+WITH gone AS (DELETE FROM rollup_session_days WHERE start = %s RETURNING start, host_key)
+INSERT INTO rollup_session_counts AS c (start, host_key, sessions)
+SELECT start, host_key, count(*) FROM gone GROUP BY start, host_key
+ON CONFLICT (start, host_key) DO UPDATE SET sessions = c.sessions + excluded.sessions
 """
 
 Report = Callable[[str], None]
@@ -116,6 +128,13 @@ def ask_for_all_days(connection: psycopg.Connection) -> int:
     return freshness(connection).days_to_rebuild
 
 
+def days_with_events(connection: psycopg.Connection) -> int:
+    """How many days `ask_for_all_days` would ask for."""
+    row = connection.execute(f"SELECT count(*) FROM ({DAYS_WITH_EVENTS}) AS days").fetchone()
+    assert row is not None
+    return int(row[0])
+
+
 def catch_up(connection: psycopg.Connection, report: Report = lambda _: None) -> int:
     """Counts all that waits now, and returns how many days were counted anew; takes as long as it takes.
 
@@ -131,6 +150,27 @@ def catch_up(connection: psycopg.Connection, report: Report = lambda _: None) ->
             return days
         days += 1
         report(f"counted {day} anew, {freshness(connection).days_to_rebuild} days to go")
+
+
+def old_sessions(connection: psycopg.Connection, cutoff: datetime) -> int:
+    """How many rows of sessions' days `fold_sessions` would fold."""
+    row = connection.execute(f"SELECT count(*) {OLD_SESSION_DAYS}", (cutoff,)).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def fold_sessions(connection: psycopg.Connection, cutoff: datetime) -> int:
+    """Keeps of sessions' days before `cutoff` only how many they were, by host; returns how many rows are gone.
+
+    Their events are gone, and the sessions' names will be. A day is a transaction of its own.
+    """
+    folded = old_sessions(connection, cutoff)
+    days = connection.execute(f"SELECT DISTINCT start::text {OLD_SESSION_DAYS} ORDER BY 1", (cutoff,)).fetchall()
+    for (day,) in days:
+        with counting(connection, wait=True):
+            connection.execute(FOLD_DAY, (day,))
+    connection.execute("DELETE FROM rollup_session_hours WHERE start < %s", (cutoff,))
+    return folded
 
 
 def _prepare(connection: psycopg.Connection) -> None:

@@ -14,7 +14,7 @@ from psycopg import errors, sql
 from app import maintain
 from app.config import load as load_settings
 from app.maintain import Summary
-from app.store import locks, retention
+from app.store import locks, retention, rollups, site
 from app.store.database import BoundedConnection
 from app.store.events import EventStore
 from app.store.partitions import database_now, ensure
@@ -408,3 +408,44 @@ def test_the_collector_notices_nothing_of_it(run: Run, connection: psycopg.Conne
     # Those that came while their month was still there went with it; those that came later are kept by their receipt.
     late = connection.execute(f"{statement} WHERE occurred_at < '2025-04-01Z' AND received_at < %s", (now,)).fetchone()
     assert late == (0,)
+
+
+def test_roll_ups_and_their_series_outlive_the_events_and_sessions_become_a_number(
+    run: Run, connection: psycopg.Connection
+) -> None:
+    """Given two sessions that were counted, when their events are deleted, and two years later their names."""
+    for event, host in (("one", "laptop"), ("another", "desktop")):
+        store(connection, event, utc("2025-01-20T00:00"), utc("2025-01-20T00:00"), host=host)
+    run(utc("2025-01-20T00:00"))
+    rollups.catch_up(connection)
+    counted = connection.execute("SELECT time, host, events FROM reporting.usage_hours ORDER BY 2").fetchall()
+    assert [row[1:] for row in counted] == [("desktop", 1), ("laptop", 1)]
+    sessions = connection.execute("SELECT day, host, sessions FROM reporting.session_counts_by_day").fetchall()
+    later = utc("2027-01-20T00:00")
+    foreseen = run(later, dry_run=True)
+    done = run(later)
+    assert done.rows_deleted["rollup_session_days"] == foreseen.rows_deleted["rollup_session_days"] == 2
+    assert done.rows_deleted["series"] == foreseen.rows_deleted["series"] == 0
+    assert events(connection) == {}
+    assert count(connection, "sessions") == count(connection, "rollup_session_hours") == 0
+    assert connection.execute("SELECT time, host, events FROM reporting.usage_hours ORDER BY 2").fetchall() == counted
+    kept = connection.execute("SELECT day, host, sessions FROM reporting.session_counts_by_day").fetchall()
+    assert sorted(kept) == sorted(sessions) != []
+    assert run(later).idle
+
+
+def test_a_day_whose_events_are_gone_in_part_keeps_its_roll_up(run: Run, connection: psycopg.Connection) -> None:
+    """Given a time zone in which one day lies in two months, of which the first is deleted."""
+    site.save(connection, site.Site(time_zone="Asia/Kolkata"))
+    store(connection, "before", utc("2025-01-31T23:00"), utc("2025-01-31T23:00"))
+    store(connection, "after", utc("2025-02-01T01:00"), utc("2025-02-01T01:00"))
+    run(utc("2025-02-01T02:00"))
+    rollups.catch_up(connection)
+    before = connection.execute("SELECT day::text, events FROM reporting.usage_days").fetchall()
+    assert before == [("2025-02-01", 2)]
+    run(utc("2025-02-01T02:00") + EVENT_DAYS * DAYS)
+    assert set(events(connection)) == {"after"}
+    rollups.ask_for_all_days(connection)
+    rollups.catch_up(connection)
+    assert connection.execute("SELECT day::text, events FROM reporting.usage_days").fetchall() == before
+    assert connection.execute("SELECT sum(events) FROM reporting.usage_hours").fetchall() == [(2,)]
