@@ -17,8 +17,9 @@ from dev.story import BEHIND, SILENT_HOST, Story
 from dev.talk import transcript
 
 TICK_SECONDS = 1.0
-# Between a session's end and the next one on that host.
+# Between a session's end and the next one on that host, at most; and before the first, for somebody waits to see it.
 PAUSE_MS = 40_000
+FIRST_PAUSE_MS = 6_000
 # One event in so many is followed by one that the collector does not take.
 BAD_EVERY = 500
 MOST_WAITING = 5000
@@ -78,7 +79,7 @@ class _LiveHost:
         self._host = host
         self._random = random
         self._story = story
-        self._session, self._sent, self._turns_told = self._begin(int(time.time() * 1000)), 0, 0
+        self._session, self._sent, self._turns_told = self._begin(int(time.time() * 1000), FIRST_PAUSE_MS), 0, 0
         self.waiting: list[Event] = []
         self.transcript: dict[str, Any] | None = None
 
@@ -95,10 +96,10 @@ class _LiveHost:
             self._turns_told = len(turn)
             self.transcript = transcript(self._session, now)
         if self._sent == len(self._session.events):
-            self._session, self._sent, self._turns_told = self._begin(now), 0, 0
+            self._session, self._sent, self._turns_told = self._begin(now, PAUSE_MS), 0, 0
 
-    def _begin(self, now: int) -> Session:
-        return new_session_of(self._random, self._host, now + int(self._random.random() * PAUSE_MS), self._story)
+    def _begin(self, now: int, pause: int) -> Session:
+        return new_session_of(self._random, self._host, now + int(self._random.random() * pause), self._story)
 
     def _as_sent(self, due: int, event: Event) -> Iterable[Event]:
         moment = datetime.fromtimestamp(due / 1000, UTC) - BEHIND.get(self._host.name, timedelta(0))
