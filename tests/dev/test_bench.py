@@ -60,7 +60,7 @@ def test_bench_dashboards_measures_every_panel_and_prints_one_json_object_last(
     for span in dashboards.SPANS:
         rows = [row for row in result["panels"] if row["span"] == span and not row.get("text")]
         assert {(row["dashboard"], row["panel"]) for row in rows} == panels
-        assert all(row["factor"] for row in rows if row["dashboard"] == "agent-overview")
+        assert all(row["factor"] is not None for row in rows if row["dashboard"] == "agent-overview")
     assert result["overview"] == pytest.approx(
         sum(row["ms"] for row in result["panels"] if (row["dashboard"], row["span"]) == ("agent-overview", "90d")),
         abs=1,
