@@ -16,7 +16,7 @@ import psycopg
 from psycopg import errors
 
 from app import machine
-from app.store import condition, keys, migrate, partitions, storage
+from app.store import condition, keys, migrate, partitions, rollups, storage
 
 Finding = tuple[bool, str, dict[str, Any]]
 
@@ -26,6 +26,8 @@ EXPIRES_SOON = timedelta(days=14)
 # Where Debian and Ubuntu keep the data of every cluster, if nobody says otherwise.
 DEBIAN_FOLDER = Path("/var/lib/postgresql")
 SHOWN_HOSTS = 5
+# Roll-ups are behind by half a minute at most while a collector runs and is not overloaded.
+LATE_SECONDS = 60.0
 
 
 def _database(connection: psycopg.Connection) -> Finding:
@@ -152,6 +154,18 @@ def _refused_transcripts(connection: psycopg.Connection) -> Finding:
     return True, f"{hosts}, last on {_minute(found[0].last_refused_at)}; they were over 32 MiB", data
 
 
+def _rollups(connection: psycopg.Connection) -> Finding:
+    found = rollups.freshness(connection)
+    text = "up to date"
+    if found.events_waiting:
+        text = f"{found.events_waiting} events wait, the oldest for {found.lag_seconds:.0f} s"
+    if found.days_to_rebuild:
+        text += f"; {found.days_to_rebuild} days are counted anew"
+    if found.lag_seconds > LATE_SECONDS:
+        return False, f"{text}; see that a collector runs, and what it logs", asdict(found)
+    return True, text, asdict(found)
+
+
 def _storage(connection: psycopg.Connection) -> Finding:
     used = storage.measure(connection)
     data = {**asdict(used), "total": used.total, "bytes_an_event": used.bytes_an_event, "shares": used.shares()}
@@ -190,5 +204,6 @@ CHECKS: dict[str, Callable[[psycopg.Connection], Finding]] = {
     "keys": _keys,
     "quarantine": _quarantine,
     "refused transcripts": _refused_transcripts,
+    "roll-ups": _rollups,
     "storage": _storage,
 }

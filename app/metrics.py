@@ -5,6 +5,7 @@ Labels are of this repository's own making, never a client's: the number of seri
 
 import logging
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +15,8 @@ from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 
 from app import __version__
 from app.metrics_folder import MetricsFolder
-from app.store.database import Database
+from app.store import rollups
+from app.store.database import Database, DatabaseUnavailable
 from app.store.ping import Ping
 
 log = logging.getLogger(__name__)
@@ -34,6 +36,7 @@ class Metrics:
 
     def __init__(self, folder: str, database: Database, ping: Ping) -> None:
         """Counts in files in `folder`, together with every process that does; with "", or where that fails, alone."""
+        self._database = database
         self._pool = database.pool
         self._ping = ping
         self._registry = CollectorRegistry()
@@ -105,6 +108,7 @@ class Metrics:
         whole = CollectorRegistry()
         whole.register(self._folder or self._registry)
         whole.register(_DatabaseUp(self._ping))
+        whole.register(_RollupLag(self._ping, self._database))
         return generate_latest(whole)
 
     def _counter(self, name: str, documentation: str, *labels: str) -> Counter:
@@ -123,6 +127,25 @@ class _DatabaseUp:
     def collect(self) -> Iterator[Metric]:
         alive = self._ping.alive(PING_SECONDS)
         yield GaugeMetricFamily("telemetry_database_up", "1 while the database answers, else 0.", float(alive))
+
+
+class _RollupLag:
+    """As `_DatabaseUp`; not there while the database is away."""
+
+    def __init__(self, ping: Ping, database: Database) -> None:
+        self._ping = ping
+        self._database = database
+
+    def collect(self) -> Iterator[Metric]:
+        if not self._ping.alive(PING_SECONDS):
+            return
+        try:
+            found = self._database.run(rollups.freshness, time.monotonic() + PING_SECONDS)
+        except DatabaseUnavailable:
+            return
+        yield GaugeMetricFamily(
+            "telemetry_rollup_lag_seconds", "How long the oldest event waits to be counted.", found.lag_seconds
+        )
 
 
 def _open_folder(folder: str) -> MetricsFolder | None:

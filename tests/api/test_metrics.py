@@ -117,6 +117,7 @@ def test_a_collector_tells_how_it_is(start_collector: Callable[..., Collector], 
         samples = wait_for(port, lambda samples: value(samples, "telemetry_connections") == 1)
     assert value(samples, "telemetry_build_info", version=__version__) == 1
     assert value(samples, "telemetry_database_up") == 1
+    assert 0 <= value(samples, "telemetry_rollup_lag_seconds") < 30
     assert 1 <= value(samples, "telemetry_database_pool_size") <= 3
     assert value(samples, "telemetry_database_pool_available") >= 1
     assert value(samples, "telemetry_database_pool_waiting") == 0

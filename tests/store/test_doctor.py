@@ -263,6 +263,21 @@ def test_quarantine_and_refusals_are_told_with_the_newest(database_url: str, con
     assert found["refused transcripts"].text.startswith("laptop 4 times, desktop 1 times, last on 2026-01-04 00:00;")
 
 
+def test_roll_ups_that_are_late_are_a_fault(database_url: str, connection: psycopg.Connection) -> None:
+    """Given an event that nobody counts, for there is no collector; the day after, it is a fault."""
+    assert examine(database_url)["roll-ups"].text == "up to date"
+    connection.execute(
+        "INSERT INTO telemetry_events (occurred_at, received_at, session_key, series_key) VALUES (now(), now(), 1, 1)"
+    )
+    found = examine(database_url)["roll-ups"]
+    assert found.ok
+    assert found.text.startswith("1 events wait, the oldest for ")
+    connection.execute("UPDATE rollup_queue SET queued_at = now() - interval '1 day'")
+    found = examine(database_url)["roll-ups"]
+    assert not found.ok
+    assert found.text == "1 events wait, the oldest for 86400 s; see that a collector runs, and what it logs"
+
+
 def test_storage_tells_the_share_of_each_part(database_url: str, connection: psycopg.Connection) -> None:
     for number in range(100):
         store(connection, str(number), utc("2026-01-01T00:00"), utc("2026-01-01T00:00"))
