@@ -74,7 +74,8 @@ def cached_events(
     # So many new events beside the old ones that it would be another measurement.
     if filled_at is None or datetime.now(UTC) - filled_at > timedelta(days=days) / 10:
         with EmbeddedPostgres(folder, settings=FILL, pause=pause) as server:
-            _fill(server, count, days, report, marker)
+            marker.unlink(missing_ok=True)
+            _fill(server, count, days, report, pause)
         filled_at = datetime.now(UTC)
         unfinished = marker.with_suffix(".new")
         unfinished.write_text(json.dumps({**recipe, "filled_at": filled_at.isoformat()}))
@@ -106,8 +107,7 @@ def _filled_at(marker: Path, recipe: dict[str, Any]) -> datetime | None:
     return filled_at if found == recipe else None
 
 
-def _fill(server: EmbeddedPostgres, count: int, days: int, report: Report, marker: Path) -> None:
-    marker.unlink(missing_ok=True)
+def _fill(server: EmbeddedPostgres, count: int, days: int, report: Report, pause: Callable[[float], None]) -> None:
     with psycopg.connect(server.url("postgres", SUPERUSER), autocommit=True) as connection:
         names = sql.Identifier(DATABASE), sql.Identifier(ROLE)
         connection.execute(sql.SQL("DROP DATABASE {}").format(names[0]))
@@ -121,7 +121,7 @@ def _fill(server: EmbeddedPostgres, count: int, days: int, report: Report, marke
     report(f"filling {server.directory}")
     fill.migrate(server.url())
     end = datetime.now(UTC)
-    seconds = fill.fill(server.url(), end - timedelta(days=days), end, count, report=report)
+    seconds = fill.fill(server.url(), end - timedelta(days=days), end, count, report=report, pause=pause)
     report(f"filled it in {seconds:.0f} s, {count / seconds:,.0f} events a second")
     report(f"counted it in {fill.settle(server.url(), report):.0f} s")
 

@@ -13,7 +13,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -71,12 +71,20 @@ def slices(start: datetime, end: datetime, count: int, seed: int = SEED) -> list
 
 
 def fill(
-    url: str, start: datetime, end: datetime, count: int, *, seed: int = SEED, report: Report = lambda _: None
+    url: str,
+    start: datetime,
+    end: datetime,
+    count: int,
+    *,
+    seed: int = SEED,
+    report: Report = lambda _: None,
+    pause: Callable[[float], None] = lambda _: None,
 ) -> float:
     """Stores `count` full events from `start` to before `end`, and returns how many seconds that took.
 
     The schema is there, and none of these events, and no collector is at work. The days wait to be counted into the
-    roll-ups: see `settle`. `report` gets a line every few seconds. Raises psycopg.Error.
+    roll-ups: see `settle`. `report` gets a line every few seconds; `pause` is called more often, and what it raises
+    ends the work. Raises psycopg.Error.
     """
     began = time.monotonic()
     with psycopg.connect(url, autocommit=True) as connection:
@@ -85,16 +93,21 @@ def fill(
     done, told = 0, began
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(PROCESSES, context, initializer=_begin_worker, initargs=(url,)) as pool:
-        futures = [pool.submit(_fill_slice, each) for each in todo]
+        waiting = {pool.submit(_fill_slice, each) for each in todo}
         try:
-            for future in as_completed(futures):
-                done += future.result()
+            while waiting:
+                finished, waiting = wait(waiting, timeout=0.5, return_when=FIRST_COMPLETED)
+                pause(0)
+                done += sum(future.result() for future in finished)
                 now = time.monotonic()
                 if now - told > 2 or done == count:
                     told = now
                     report(f"{done:,} of {count:,} events, {done / (now - began):,.0f} a second")
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
+            # A day takes seconds, and whatever went wrong, nobody waits for it any more.
+            for process in multiprocessing.active_children():
+                process.terminate()
             raise
     with psycopg.connect(url, autocommit=True) as connection:
         count_later(connection, start, end)
