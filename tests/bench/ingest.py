@@ -1,0 +1,275 @@
+"""How fast events and transcripts are taken in: `make bench`.
+
+One run on a fresh embedded PostgreSQL 16 set up as a small VPS's (fsync and synchronous_commit on), two collector
+processes on one socket, 16 connections of wrk, everything on this machine. The figures that count are ratios within the
+run: against a bulk copy of the same events (yardstick.py), and against Flask and waitress with a view that does nothing
+(bare.py). The last line is one JSON object. `--save` makes it the baseline that later runs are compared with.
+"""
+
+import json
+import os
+import platform
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from statistics import median
+
+import click
+
+from dev.embedded import EmbeddedPostgres
+from tests.bench import yardstick
+from tests.bench.cases import CASES, EVENTS, Case, pool, transcript
+from tests.bench.processes import cpu_of, memory_mb
+from tests.bench.wrk import Load, NoWrk, send, write_bodies
+from tests.fixtures.client import Client
+from tests.fixtures.collector import HAND_OVER, Collector, close_all, start_sharing
+from tests.fixtures.environment import ROOT
+from tests.fixtures.postgres import connect, migrate
+
+PROCESSES = 2
+SECONDS = 10.0
+WARM_UP_SECONDS = 2.0
+YARDSTICK_EVENTS = 200_000
+BASELINE = Path(__file__).with_name("baseline.json")
+HEADS = "requests/s  events/s   p50 ms   p99 ms failed  coll.   pg    MB   WAL B"
+
+# As roles/postgresql sizes it for 2 GB of memory, but for lz4, which the wheel's build lacks.
+SETTINGS = {
+    "shared_buffers": "307MB",
+    "work_mem": "8MB",
+    "maintenance_work_mem": "128MB",
+    "wal_compression": "on",
+    "max_wal_size": "1GB",
+    "checkpoint_timeout": "15min",
+    "jit": "off",
+}
+
+# Ratio -> what is owed and what is wanted, and whether more is better.
+TARGETS = {
+    "events at 100 a batch, against the bulk copy": (0.30, 0.40, True),
+    "requests at 10 a batch, against bare": (0.40, 0.55, True),
+    "requests at 1 a batch, against bare": (0.55, 0.65, True),
+    "p99 against p50, the worst case": (3.0, 2.0, False),
+    "memory of a collector process, MB": (80.0, 60.0, False),
+    "unchanged transcript of 5000 messages, against json.loads": (4.0, 2.0, False),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A case's figures; CPU in seconds of one core a second, memory in MB, WAL in bytes an event or a transcript."""
+
+    name: str
+    requests_per_second: float
+    events_per_second: float
+    p50_ms: float
+    p99_ms: float
+    failed: int
+    cpu_collector: float
+    cpu_postgresql: float
+    memory_mb: list[float]
+    wal_bytes: float
+
+
+class Bench:
+    """The servers of one run, and the number of the next request: none is sent twice by chance."""
+
+    def __init__(self, folder: Path, postgres: EmbeddedPostgres, collectors: list[Collector]) -> None:
+        self._folder = folder
+        self._postgres = postgres
+        self._collectors = collectors
+        self._first = 1
+
+    def bodies(self, case: Case) -> Path:
+        """The file with what that case sends."""
+        path = self._folder / "bodies"
+        write_bodies(path, case.bodies())
+        return path
+
+    def load(self, url: str, case: Case, path: Path, seconds: float, connections: int = 16) -> Load:
+        """Sends for so many seconds, with numbers that were not used before."""
+        key = self._collectors[0].key
+        load = send(url, path, key, seconds, first=self._first, plan=case.plan, connections=connections)
+        self._first += load.requests + 1000
+        return load
+
+    def measure(self, case: Case) -> Row:
+        """Warms up, then measures."""
+        path, url = self.bodies(case), self._collectors[0].url + case.path
+        self.load(url, case, path, WARM_UP_SECONDS)
+        pids = [collector.process.pid for collector in self._collectors]
+        before = cpu_of(pids), cpu_of([self._postgres.pid or 0]), self._wal()
+        load = self.load(url, case, path, SECONDS)
+        after = cpu_of(pids), cpu_of([self._postgres.pid or 0]), self._wal()
+        things = load.requests * (case.size if case.path == EVENTS else 1)
+        return Row(
+            case.name,
+            round(load.per_second, 1),
+            round(load.per_second * case.size, 1) if case.path == EVENTS else 0.0,
+            round(load.p50_ms, 2),
+            round(load.p99_ms, 2),
+            load.failed,
+            round((after[0] - before[0]) / load.seconds, 2),
+            round((after[1] - before[1]) / load.seconds, 2),
+            [round(memory_mb(pid), 1) for pid in pids],
+            round((after[2] - before[2]) / things, 1),
+        )
+
+    def unchanged(self) -> float:
+        """How often longer an unchanged transcript of 5000 messages takes than json.loads does, one after another."""
+        case = next(case for case in CASES if case.size == 5000 and case.plan == "same")
+        path, url = self.bodies(case), self._collectors[0].url + case.path
+        self.load(url, case, path, 1.0, connections=1)
+        taken = self.load(url, case, path, 3.0, connections=1).p50_ms / 1000
+        return taken / _parsing(transcript(5000))
+
+    def _wal(self) -> int:
+        with connect(self._postgres.url()) as connection:
+            row = connection.execute("SELECT pg_current_wal_insert_lsn() - '0/0'::pg_lsn").fetchone()
+            assert row is not None
+            return int(row[0])
+
+
+def _parsing(text: str) -> float:
+    times = []
+    for _ in range(20):
+        began = time.perf_counter()
+        json.loads(text)
+        times.append(time.perf_counter() - began)
+    return median(times)
+
+
+def copied(postgres: EmbeddedPostgres, folder: Path) -> float:
+    """Events a second of the bulk copy, the median of three; each into an empty table."""
+    paths, rows = yardstick.write_rows(pool(YARDSTICK_EVENTS), folder)
+    now, rates = datetime.now(UTC), []
+    for _ in range(3):
+        yardstick.make_table(postgres.url(), [now - timedelta(days=1), now])
+        rates.append(rows / yardstick.copy(postgres, paths))
+    with connect(postgres.url()) as connection:
+        connection.execute("DROP TABLE yardstick")
+    for path in paths:
+        path.unlink()
+    return median(rates)
+
+
+@contextmanager
+def bare_servers() -> Iterator[str]:
+    """The address of PROCESSES processes that do nothing but answer."""
+    with socket.create_server(("127.0.0.1", 0), backlog=1024) as listener:
+        listener.setblocking(False)
+        descriptor = listener.fileno()
+        command = [sys.executable, "-c", HAND_OVER, str(descriptor), sys.executable, "-m", "tests.bench.bare"]
+        servers = [subprocess.Popen(command, cwd=ROOT, pass_fds=[descriptor]) for _ in range(PROCESSES)]
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    try:
+        # Connections wait in the socket until somebody accepts them.
+        Client(url, timeout=30.0).post("/", {})
+        yield url
+    finally:
+        for server in servers:
+            server.terminate()
+            server.wait(timeout=30)
+
+
+def bare(folder: Path) -> dict[int, float]:
+    """Requests a second of the servers that do nothing, by the events in a body; the median of three."""
+    rates = {}
+    with bare_servers() as url:
+        for case in CASES[:3]:
+            path = folder / "bodies"
+            write_bodies(path, case.bodies())
+            loads = [send(f"{url}/", path, "-", seconds, first=1) for seconds in (WARM_UP_SECONDS, *[SECONDS / 3] * 3)]
+            rates[case.size] = median(load.per_second for load in loads[1:])
+    return rates
+
+
+def ratios(rows: list[Row], copied_rate: float, bare_rates: dict[int, float], unchanged: float) -> dict[str, float]:
+    """The figures that TARGETS names, as far as their cases were measured."""
+    by_name = {row.name: row for row in rows}
+    values = []
+    whole = by_name.get("events, 100 a batch")
+    values.append(whole.events_per_second / copied_rate if whole else None)
+    for size in (10, 1):
+        row = by_name.get(f"events, {size} a batch")
+        values.append(row.requests_per_second / bare_rates[size] if row else None)
+    values.append(max(row.p99_ms / row.p50_ms for row in rows) if rows else None)
+    values.append(max(max(row.memory_mb) for row in rows) if rows else None)
+    values.append(unchanged)
+    return {name: round(value, 3) for name, value in zip(TARGETS, values, strict=True) if value is not None}
+
+
+def print_row(row: Row) -> None:
+    """One line of the table."""
+    figures = (
+        f"{row.requests_per_second:10.0f} {row.events_per_second:9.0f} {row.p50_ms:8.1f} {row.p99_ms:8.1f}"
+        f" {row.failed:6d} {row.cpu_collector:6.2f} {row.cpu_postgresql:6.2f} {max(row.memory_mb):6.0f}"
+        f" {row.wal_bytes:8.0f}"
+    )
+    click.echo(f"{row.name:46}{figures}")
+
+
+def print_ratios(found: dict[str, float]) -> None:
+    """Each ratio beside what is owed, what is wanted, and what it was at the baseline."""
+    before = json.loads(BASELINE.read_text())["ratios"] if BASELINE.exists() else {}
+    click.echo(f"\n{'':60}{'now':>8}{'floor':>8}{'goal':>8}{'baseline':>10}")
+    for name, value in found.items():
+        floor, goal, more = TARGETS[name]
+        reached = "goal" if (value >= goal) == more else "floor" if (value >= floor) == more else "MISSED"
+        was = f"{before[name]:.3f}" if name in before else "-"
+        click.echo(f"{name:60}{value:8.3f}{floor:8.2f}{goal:8.2f}{was:>10}  {reached}")
+
+
+@click.command(help=__doc__)
+@click.option("--cases", "pattern", default="", help="Only the cases whose names contain this text.")
+@click.option("--save", is_flag=True, help=f"Writes the results to {BASELINE.name}.")
+def main(pattern: str, save: bool) -> None:
+    """Measures, prints the tables and the JSON."""
+    with tempfile.TemporaryDirectory(prefix="bench-", dir="/tmp") as name:
+        folder = Path(name)
+        folder.chmod(0o711)
+        with EmbeddedPostgres(folder / "16", settings=SETTINGS) as postgres:
+            migrate(postgres.url())
+            copied_rate = copied(postgres, folder)
+            click.echo(f"bulk copy of the same events: {copied_rate:.0f} events/s")
+            bare_rates = bare(folder)
+            words = ", ".join(f"{rate:.0f} at {size} events" for size, rate in bare_rates.items())
+            click.echo(f"bare answers to the same bodies, requests/s: {words}\n")
+            collectors = start_sharing(PROCESSES, postgres.url())
+            try:
+                bench = Bench(folder, postgres, collectors)
+                click.echo(f"{'':46}{HEADS}")
+                rows = []
+                for case in (case for case in CASES if pattern in case.name):
+                    rows.append(bench.measure(case))
+                    print_row(rows[-1])
+                unchanged = bench.unchanged()
+            finally:
+                close_all(collectors)
+    found = ratios(rows, copied_rate, bare_rates, unchanged)
+    print_ratios(found)
+    machine = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
+    results = {
+        "machine": machine,
+        "copied_events_per_second": round(copied_rate),
+        "bare_requests_per_second": {str(size): round(rate) for size, rate in bare_rates.items()},
+        "ratios": found,
+        "cases": [asdict(row) for row in rows],
+    }
+    if save:
+        BASELINE.write_text(json.dumps(results, indent=2) + "\n")
+    click.echo(json.dumps(results))
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except NoWrk as missing:
+        raise SystemExit(str(missing)) from missing
