@@ -112,7 +112,7 @@ def maintain_command(dry_run: bool, rebuild_rollups: bool) -> None:
 def doctor_command(as_json: bool) -> None:
     """Looks at everything that the collector needs, one line each with the remedy; exit 1 on a fault.
 
-    Configuration, database, schema, partitions, quarantine, keys, disk, clock, and what takes how much room.
+    Configuration, database, schema, partitions, roll-ups, quarantine, keys, disk, clock, and what takes how much room.
     """
     from app import doctor
 

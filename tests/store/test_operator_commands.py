@@ -3,11 +3,12 @@
 import json
 import subprocess
 import sys
+from datetime import UTC, datetime
 
 import psycopg
 
 from app.checks import CHECKS
-from app.store import keys
+from app.store import keys, rollups
 from tests.fixtures.environment import ROOT, environment
 from tests.store.history import events, store, utc
 
@@ -43,6 +44,25 @@ def test_maintain_keeps_for_as_long_as_it_is_told(database_url: str, connection:
     store(connection, "old", utc("2020-01-01T00:00"), utc("2020-01-01T00:00"))
     assert command(database_url, "maintain", TELEMETRY_EVENT_RETENTION_DAYS="0").returncode == 0
     assert events(connection) == {"old": "telemetry_events_202001"}
+
+
+def test_maintain_makes_roll_ups_anew_where_it_is_asked_to(database_url: str, connection: psycopg.Connection) -> None:
+    """Given roll-ups that somebody spoilt, a rehearsal leaves them, and the real thing mends them."""
+    now = datetime.now(UTC)
+    store(connection, "new", now, now)
+    rollups.catch_up(connection)
+    connection.execute("UPDATE rollup_agent_days SET events = 1000")
+    dry = command(database_url, "maintain", "--rebuild-rollups", "--dry-run")
+    assert dry.stdout.splitlines()[-1] == "would count 1 days anew"
+    assert connection.execute("SELECT sum(events) FROM reporting.agent_days").fetchone() == (1000,)
+    done = command(database_url, "maintain", "--rebuild-rollups")
+    assert done.stdout.splitlines()[-2:] == [
+        f"counted {now.date()} anew, 0 days to go",
+        "the roll-ups of 1 days are made anew",
+    ]
+    assert connection.execute("SELECT sum(events) FROM reporting.agent_days").fetchone() == (1,)
+    assert [run.returncode for run in (dry, done)] == [0, 0]
+    assert dry.stderr == done.stderr == ""
 
 
 def test_doctor_prints_a_line_for_each_check_and_fails_on_a_fault(

@@ -1,9 +1,11 @@
 """Roll-ups say what the events say: whatever is sent, in whatever order it is stored, counted and counted anew."""
 
+import shutil
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -11,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
-from app.store import partitions, rollups, site
+from app.store import migrate, partitions, rollups, site
 from app.store.database import BoundedConnection
 from app.store.events import EventStore
 from app.store.site import Site
@@ -189,19 +191,23 @@ def test_a_count_that_fails_is_taken_back_whole_and_done_again(
     check_views(connection)
 
 
-def test_events_from_before_the_roll_ups_are_counted(any_database_url: str) -> None:
-    """Given events that no note was made of, and a backlog as the migration leaves it."""
+def test_a_site_that_has_events_gets_their_roll_ups_with_the_upgrade(
+    any_empty_database_url: str, tmp_path: Path
+) -> None:
+    """Given events of a release that knew no roll-ups, the migration asks for their days, and they are counted."""
+    shutil.copy(migrate.FOLDER / "0001_collector.sql", tmp_path)
     with (
-        connect(any_database_url) as connection,
-        BoundedConnection.connect(any_database_url, autocommit=True) as writer,
+        connect(any_empty_database_url) as connection,
+        BoundedConnection.connect(any_empty_database_url, autocommit=True) as writer,
     ):
+        migrate.migrate(connection, folder=tmp_path)
         partitions.ensure(connection)
-        connection.execute("ALTER TABLE telemetry_events DISABLE TRIGGER queue_events")
         for days in (0, 1, 40, 400, 4000):
             moment = (NOW - timedelta(days=days)).isoformat()
             EventStore().store(writer, load({"timestamp": moment, "decision": "DENY", "cost": 1}))
-        connection.execute("ALTER TABLE telemetry_events ENABLE TRIGGER queue_events")
-        assert rollups.ask_for_all_days(connection) == 5
+        migrate.migrate(connection)
+        assert rollups.freshness(connection).days_to_rebuild == 5
+        EventStore().store(writer, load({"decision": "APPROVE"}))
         assert rollups.catch_up(connection) == 5
         check_views(connection)
 
