@@ -19,7 +19,7 @@ $(shell [ -x $(BIN)/python ] || rm -f $(VENV)/*.stamp)
 .DEFAULT_GOAL = help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help setup run demo demo-clean test test-fast bench-reporting bench-dashboards lint format dashboards vps-up vps-down lock clean
+.PHONY: help setup run demo demo-clean test test-fast bench bench-reporting bench-dashboards lint format dashboards vps-up vps-down lock clean
 
 help: ## lists the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -56,6 +56,9 @@ test: $(VENV)/deploy.stamp ## runs all tests, on the oldest and the newest Pytho
 
 test-fast: setup ## runs the tests that take no longer than a few seconds each, on one Python, and boots no hosts
 	@$(BIN)/python -m pytest -m "not slow and not hosts" $(ARGS)
+
+bench: setup ## measures how fast events and transcripts are taken in, against a bulk copy and against bare Flask
+	@$(BIN)/python -m tests.bench.ingest
 
 bench-reporting: setup ## measures how fast one sees the numbers of ten million events, and the room that they take
 	@$(BIN)/python -m tests.bench.reporting
