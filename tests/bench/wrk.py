@@ -1,13 +1,12 @@
 """Load from outside the collector's processes, by wrk: it costs little beside what it measures."""
 
 import json
+import shutil
 import subprocess
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
-
-from tests.deploy.needs import find
 
 CONNECTIONS = 16
 SCRIPT = Path(__file__).with_name("wrk.lua")
@@ -48,7 +47,7 @@ def send(
     url: str, bodies: Path, key: str, seconds: float, *, first: int, plan: Plan = "each", connections: int = CONNECTIONS
 ) -> Load:
     """Posts the bodies for so many seconds, numbered from `first`. Raises NoWrk, and RuntimeError where wrk fails."""
-    wrk = find("wrk")
+    wrk = shutil.which("wrk")
     if wrk is None:
         raise NoWrk("wrk is not installed: apt-get install wrk")
     command = [wrk, "-t1", f"-c{connections}", f"-d{seconds:.0f}s", "--timeout", "10s", "-s", str(SCRIPT), url]
