@@ -8,6 +8,7 @@ import base64
 import collections
 import json
 import os
+import re
 import secrets
 import socket
 import subprocess
@@ -80,6 +81,8 @@ def render(folder: Path, database_url: str, variables: Mapping[str, Any] | None 
         undefined=jinja2.StrictUndefined,
         autoescape=False,  # noqa: S701 - no HTML
     )
+    # Ansible's own.
+    environment.tests["match"] = lambda value, pattern: re.match(pattern, value) is not None
     for path in TEMPLATES.rglob("*.j2"):
         target = folder / path.relative_to(TEMPLATES).with_suffix("")
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -97,6 +100,7 @@ class LocalGrafana:
         self.url = f"http://127.0.0.1:{port}/grafana"
         self._lines: collections.deque[str] = collections.deque(maxlen=200)
         settings = render(folder, database_url)
+        (folder / "data").mkdir(exist_ok=True)
         _check_port(port)
         self._process = subprocess.Popen(
             [*tied("TERM"), home / "bin" / "grafana", "server", f"--homepath={home}", f"--config={settings}"],
@@ -173,8 +177,9 @@ class LocalGrafana:
 
     def _read(self) -> None:
         assert self._process.stdout is not None
-        for line in self._process.stdout:
-            self._lines.append(line.rstrip())
+        with self._process.stdout:
+            for line in self._process.stdout:
+                self._lines.append(line.rstrip())
 
 
 def _overrides(folder: Path, port: int, url: str) -> dict[str, str]:
