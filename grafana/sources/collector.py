@@ -2,9 +2,16 @@
 
 from grafana.sources import links
 from grafana.sources.dashboard import Dashboard, Row
-from grafana.sources.panels import BAD, LINE, NOTICE, Column, Panel, Step, bars, ranking, table, tile
+from grafana.sources.panels import BAD, DENIED, FAILED, LINE, NOTICE, Column, Panel, Step, bars, ranking, table, tile
 
 NO_EVENTS = "No events in this time. telemetryctl doctor, on the server, tells whether the collector is well."
+EVENT_TYPES = {
+    "agent_execution": LINE,
+    "hook_decision": "#9cc5ea",
+    "commit": "#2c9a75",
+    "escalation": DENIED,
+    "error": FAILED,
+}
 
 
 def collector() -> Dashboard:
@@ -81,7 +88,10 @@ def received() -> Panel:
         "collector/received",
         unit="short",
         empty=NO_EVENTS,
-        defaults={"color": {"mode": "palette-classic-by-name"}},
+        defaults={"color": {"mode": "palette-classic"}},
+        columns=tuple(
+            Column(name, {"color": {"mode": "fixed", "fixedColor": colour}}) for name, colour in EVENT_TYPES.items()
+        ),
     )
 
 
@@ -92,7 +102,7 @@ def months() -> Panel:
         "What each month's events take with their indexes. Retention deletes whole months.",
         "collector/months",
         unit="bytes",
-        empty="No month has events yet.",
+        empty="No month has events yet",
         colour=LINE,
     )
 

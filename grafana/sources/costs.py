@@ -23,7 +23,7 @@ def costs() -> Dashboard:
             Row(3, ((cost(), 4), (today(), 4), (month(), 4), (projection(), 4), (tokens(), 4), (cache(), 4))),
             Row(8, ((over_time(), 14), (by_model(), 10))),
             Row(8, ((tokens_over_time(), 14), (by_agent(), 10))),
-            Row(9, ((details(), 14), (by_host(), 10))),
+            Row(9, ((details(), 16), (by_host(), 8))),
         ),
     )
 
@@ -84,7 +84,7 @@ def over_time() -> Panel:
         "costs/over_time",
         unit="currencyUSD",
         empty=NOTHING,
-        defaults={"color": {"mode": "palette-classic-by-name"}},
+        defaults={"color": {"mode": "palette-classic"}},
     )
 
 
@@ -119,7 +119,7 @@ def by_host() -> Panel:
 
 
 def _by(title: str, description: str, sql: str) -> Panel:
-    return ranking(title, description, sql, unit="currencyUSD", decimals=2, empty=NOTHING, colour=LINE)
+    return ranking(title, description, sql, unit="currencyUSD", decimals=2, colour=LINE)
 
 
 def details() -> Panel:

@@ -3,7 +3,7 @@
 from grafana.sources import links
 from grafana.sources.dashboard import Dashboard, Row, Variable
 from grafana.sources.outcomes import outcome_mappings, outcome_series
-from grafana.sources.panels import COLOUR_TEXT, LINE, Column, Panel, bars, ranking, table
+from grafana.sources.panels import COLOUR_TEXT, LINE, WRAPPED, Column, Panel, bars, ranking, table
 
 NOTHING = "No such decision in this time. Choose a longer time or other filters above."
 
@@ -49,7 +49,6 @@ def by_agent() -> Panel:
         "Those that the filters leave, but for the text, by the agent that decided.",
         "decisions/by_agent",
         unit="short",
-        empty=NOTHING,
         colour=LINE,
     )
 
@@ -61,7 +60,6 @@ def by_tool() -> Panel:
         "Those that the filters leave, but for the text, by the tool that was asked for.",
         "decisions/by_tool",
         unit="short",
-        empty=NOTHING,
         colour=LINE,
     )
 
@@ -81,7 +79,7 @@ def list_of_decisions() -> Panel:
             ),
             Column("Agent", {"custom.width": 140}),
             Column("Tool", {"custom.width": 90}),
-            Column("Reason", {"custom.minWidth": 260, "custom.inspect": True}),
+            Column("Reason", {"custom.minWidth": 260, "custom.cellOptions": WRAPPED}),
             Column("Host", {"custom.width": 140}),
             Column("Session", {"custom.width": 150, "links": [links.session_of_row().json()]}),
             Column("Latency", {"unit": "ms", "custom.width": 80}),

@@ -61,6 +61,7 @@ def fleet() -> Panel:
     """A row a host."""
     states = {"active": "#2c9a75", "silent": NOTICE, "gone": "#848e9e"}
     mappings = {state: {"color": colour, "index": at} for at, (state, colour) in enumerate(states.items())}
+    unknown = {"type": "special", "options": {"match": "null", "result": {"text": "-", "color": "text", "index": 0}}}
     off = [{"value": None, "color": BAD}, {"value": -60, "color": "text"}, {"value": 60, "color": BAD}]
     return table(
         "Fleet",
@@ -91,6 +92,7 @@ def fleet() -> Panel:
                     "custom.width": 100,
                     "custom.cellOptions": COLOUR_TEXT,
                     "color": {"mode": "thresholds"},
+                    "mappings": [unknown],
                     "thresholds": {"mode": "absolute", "steps": off},
                 },
             ),
@@ -107,7 +109,7 @@ def over_time() -> Panel:
         "hosts/over_time",
         unit="short",
         empty=NO_HOST,
-        defaults={"color": {"mode": "palette-classic-by-name"}},
+        defaults={"color": {"mode": "palette-classic"}},
     )
 
 
@@ -118,6 +120,5 @@ def versions() -> Panel:
         "How many hosts of the last week run each version of the client.",
         "hosts/versions",
         unit="short",
-        empty=NO_HOST,
         colour=LINE,
     )

@@ -1,6 +1,7 @@
-"""The overview that visitors see too: no variables, nothing private, and in its first eight rows whether all is well.
+"""The overview that visitors see too: no variables, nothing private, and in its first rows whether all is well.
 
-Eight rows are what a card of 800 x 450 px shows. Its role sees aggregates only; links to more ask for a login.
+A card of 800 x 450 px shows eight rows, and a ninth where no time can be picked. Its role sees aggregates only; links
+to more ask for a login.
 """
 
 from grafana.sources.dashboard import Dashboard, Row
@@ -42,19 +43,8 @@ def overview() -> Dashboard:
         datasource="telemetry-public",
         timepicker={"hidden": True},
         rows=(
-            Row(
-                3,
-                (
-                    (denial_rate(), 3),
-                    (error_rate(), 3),
-                    (approval_rate(), 3),
-                    (latency_p95(), 3),
-                    (cost_today(), 3),
-                    (events(), 3),
-                    (sessions(), 3),
-                    (active(), 3),
-                ),
-            ),
+            Row(2, ((denial_rate(), 6), (error_rate(), 6), (approval_rate(), 6), (latency_p95(), 6))),
+            Row(2, ((cost_today(), 6), (events(), 6), (sessions(), 6), (active(), 6))),
             Row(5, ((decisions(), 15), (hosts(), 9))),
             Row(8, ((agents(), 15), (tools(), 9))),
             Row(8, ((latency(), 15), (models(), 9))),
@@ -111,7 +101,7 @@ def latency_p95() -> Panel:
         "overview/latency_p95",
         unit="ms",
         steps=(Step(10_000, NOTICE), Step(30_000, BAD)),
-        change=CHANGE_IS_BAD,
+        change=CHANGE_IS_NEUTRAL,
     )
 
 
@@ -156,6 +146,7 @@ def active() -> Panel:
         "Hosts that are not silent now, and agents that were asked anything in the span.",
         "overview/hosts_and_agents",
         unit="short",
+        value_size=16,
         columns=(Column("Hosts", {"unit": "suffix: hosts"}), Column("Agents", {"unit": "suffix: agents"})),
     )
 
@@ -164,7 +155,8 @@ def decisions() -> Panel:
     """Bars by outcome."""
     return bars(
         "Decisions by outcome",
-        "Bars of five minutes up to 12 hours, of an hour up to 15 days, else of a day.",
+        "Confirmed, continued and succeeded count as approved. A bar is five minutes up to 12 hours, an hour up to "
+        "15 days, else a day.",
         "overview/decisions",
         unit="short",
         empty=NO_DECISIONS,
@@ -174,16 +166,17 @@ def decisions() -> Panel:
 
 def hosts() -> Panel:
     """Every host of the last week."""
-    silent = {"type": "regex", "options": {"pattern": "silent (.*)", "result": {"color": NOTICE, "index": 0}}}
+    silent = {"type": "regex", "options": {"pattern": "silent .*", "result": {"color": NOTICE, "index": 0}}}
     return table(
         "Hosts",
-        "Every host of the last week, silent ones first, with the version of its client.",
+        "Every host of the last week, silent ones first: when it was heard of, and the version of its client.",
         "overview/hosts",
         empty=NO_EVENTS,
+        header=False,
         columns=(
-            Column("Host", {"custom.minWidth": 110}),
-            Column("Last seen", {"custom.width": 112, "mappings": [silent], "custom.cellOptions": COLOUR_TEXT}),
-            Column("Client", {"custom.width": 62}),
+            Column("Host", {"custom.minWidth": 80}),
+            Column("Last seen", {"custom.width": 96, "mappings": [silent], "custom.cellOptions": COLOUR_TEXT}),
+            Column("Client", {"custom.width": 52}),
         ),
     )
 
@@ -201,7 +194,7 @@ def agents() -> Panel:
             Column("Denials", {"custom.width": 80}),
             Column("Errors", {"custom.width": 70}),
             Column("p95", {"unit": "ms", "custom.width": 80}),
-            Column("Last seen", {"unit": "dateTimeFromNow", "custom.width": 130}),
+            Column("Last seen", {"unit": "dateTimeFromNow", "custom.width": 145}),
         ),
     )
 
@@ -213,7 +206,7 @@ def tools() -> Panel:
         "Denied decisions by the tool that was asked for, the most denied first.",
         "overview/tools",
         unit="short",
-        empty="No denials in this time: nothing needs to be looked at.",
+        empty="No denials in this time",
         colour=DENIED,
     )
 
@@ -253,16 +246,13 @@ def models() -> Panel:
         "Events by the model that decided.",
         "overview/models",
         unit="short",
-        empty=NO_EVENTS,
         colour=LINE,
     )
 
 
 def event_types() -> Panel:
     """Events by type."""
-    return ranking(
-        "Events by type", "Events by their type.", "overview/event_types", unit="short", empty=NO_EVENTS, colour=LINE
-    )
+    return ranking("Events by type", "Events by their type.", "overview/event_types", unit="short", colour=LINE)
 
 
 def hooks() -> Panel:
@@ -272,6 +262,5 @@ def hooks() -> Panel:
         "Events by the client's hook that asked.",
         "overview/hooks",
         unit="short",
-        empty=NO_EVENTS,
         colour=LINE,
     )

@@ -19,6 +19,7 @@ LINE = "#4189cc"
 TIER_COLOURS = {"haiku": "#2c9a75", "sonnet": "#4189cc", "opus": "#9a6bd0", "no model": "#848e9e"}
 NOTICE, BAD = "#c98a12", "#d64a41"
 COLOUR_TEXT = {"type": "color-text"}
+WRAPPED = {"type": "auto", "wrapText": True}
 OUTCOME_COLOURS = {
     "approved": APPROVED,
     "confirmed": "#6ba7dd",
@@ -146,7 +147,15 @@ CHANGE_IS_BAD, CHANGE_IS_GOOD, CHANGE_IS_NEUTRAL = "inverted", "standard", "same
 
 
 def tile(
-    title: str, description: str, sql: str, *, unit: str, empty: str = "none", change: str = "", **more: Any
+    title: str,
+    description: str,
+    sql: str,
+    *,
+    unit: str,
+    empty: str = "none",
+    change: str = "",
+    value_size: int = 26,
+    **more: Any,
 ) -> Panel:
     """One number, and how it changed where `change` says what a rise means."""
     return Panel(
@@ -163,7 +172,8 @@ def tile(
             "justifyMode": "center",
             "textMode": "value",
             "orientation": "auto",
-            "wideLayout": False,
+            "wideLayout": True,
+            "text": {"valueSize": value_size, "percentSize": 13},
             "showPercentChange": bool(change),
             "percentChangeColorMode": change or CHANGE_IS_NEUTRAL,
             "reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": False},
@@ -173,7 +183,14 @@ def tile(
 
 
 def chart(
-    title: str, description: str, sql: str, *, unit: str, empty: str, custom: Json | None = None, **more: Any
+    title: str,
+    description: str,
+    sql: str,
+    *,
+    unit: str,
+    empty: str,
+    custom: Json | None = None,
+    **more: Any,
 ) -> Panel:
     """Lines over time, a series a metric."""
     return Panel(
@@ -223,7 +240,15 @@ def bars(title: str, description: str, sql: str, **more: Any) -> Panel:
 
 
 def table(
-    title: str, description: str, sql: str, *, empty: str, columns: Sequence[Column], unit: str = "short", **more: Any
+    title: str,
+    description: str,
+    sql: str,
+    *,
+    empty: str,
+    columns: Sequence[Column],
+    unit: str = "short",
+    header: bool = True,
+    **more: Any,
 ) -> Panel:
     """Rows as they come, a column a field; `columns` say each one's unit, width and colour."""
     return Panel(
@@ -233,11 +258,12 @@ def table(
         sql=sql,
         unit=unit,
         empty=empty,
-        columns=columns,
+        # Grafana writes the words for an empty table into each cell without a value too, unless told otherwise.
+        columns=[Column(column.name, {"noValue": "-", **column.properties}) for column in columns],
         custom={"align": "auto", "cellOptions": {"type": "auto"}, "filterable": False, "inspect": False},
         options={
             "cellHeight": "sm",
-            "showHeader": True,
+            "showHeader": header,
             "sortBy": [],
             "footer": {"show": False, "reducer": ["sum"], "countRows": False},
         },
@@ -245,8 +271,10 @@ def table(
     )
 
 
-def ranking(title: str, description: str, sql: str, *, unit: str, empty: str, **more: Any) -> Panel:
-    """A bar a row: a name and its number, the largest first."""
+def ranking(
+    title: str, description: str, sql: str, *, unit: str, empty: str = "None in this time", **more: Any
+) -> Panel:
+    """A bar a row: a name and its number, the largest first. Grafana shows `empty` in one line, however short."""
     return Panel(
         kind="bargauge",
         title=title,
@@ -264,6 +292,7 @@ def ranking(title: str, description: str, sql: str, *, unit: str, empty: str, **
             "minVizHeight": 16,
             "maxVizHeight": 26,
             "minVizWidth": 8,
+            "text": {"valueSize": 15},
             "reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": True, "limit": 25},
             "legend": {"displayMode": "list", "placement": "bottom", "showLegend": False, "calcs": []},
         },
@@ -289,7 +318,8 @@ def timeline(title: str, description: str, sql: str, *, empty: str, mappings: li
             "mergeValues": False,
             "rowHeight": 0.8,
             "showValue": "never",
-            "legend": {"displayMode": "list", "placement": "bottom", "showLegend": True, "calcs": []},
+            # It would list the words for an empty panel beside the outcomes.
+            "legend": {"displayMode": "list", "placement": "bottom", "showLegend": False, "calcs": []},
             "tooltip": {"mode": "single", "sort": "none"},
         },
         **more,

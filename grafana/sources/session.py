@@ -3,7 +3,19 @@
 from grafana.sources import links
 from grafana.sources.dashboard import Dashboard, Row, Variable
 from grafana.sources.outcomes import outcome_mappings
-from grafana.sources.panels import COLOUR_TEXT, DENIED, FAILED, LINE, Column, Panel, Step, table, tile, timeline
+from grafana.sources.panels import (
+    COLOUR_TEXT,
+    DENIED,
+    FAILED,
+    LINE,
+    WRAPPED,
+    Column,
+    Panel,
+    Step,
+    table,
+    tile,
+    timeline,
+)
 
 NOTHING = "No event of this session is kept. Write its host and its id above, or choose one in Sessions."
 ROLES = {"user": LINE, "assistant": "#2c9a75", "tool": "#848e9e", "tool_result": "#848e9e", "system": "#9a6bd0"}
@@ -24,7 +36,7 @@ def session() -> Dashboard:
         ),
         rows=(
             Row(3, ((length(), 4), (events(), 4), (denials(), 4), (errors(), 4), (tokens(), 4), (cost(), 4))),
-            Row(7, ((what_happened(), 24),)),
+            Row(10, ((what_happened(), 24),)),
             Row(10, ((list_of_events(), 24),)),
             Row(20, ((transcript(), 24),)),
         ),
@@ -96,16 +108,16 @@ def list_of_events() -> Panel:
         columns=(
             Column("Time", {"unit": "dateTimeAsSystem", "custom.width": 160}),
             Column("Outcome", {"custom.width": 90, "custom.cellOptions": COLOUR_TEXT, "mappings": outcome_mappings()}),
-            Column("Type", {"custom.width": 130}),
-            Column("Agent", {"custom.width": 140}),
-            Column("Hook", {"custom.width": 110}),
-            Column("Tool", {"custom.width": 90}),
-            Column("Reason", {"custom.minWidth": 220, "custom.inspect": True}),
-            Column("Input", {"custom.minWidth": 160, "custom.inspect": True}),
+            Column("Type", {"custom.width": 125}),
+            Column("Agent", {"custom.width": 135}),
+            Column("Hook", {"custom.width": 100}),
+            Column("Tool", {"custom.width": 80}),
+            Column("Reason", {"custom.minWidth": 200, "custom.cellOptions": WRAPPED}),
+            Column("Input", {"custom.minWidth": 120, "custom.inspect": True}),
             Column("Latency", {"unit": "ms", "custom.width": 80}),
-            Column("Model", {"custom.width": 180}),
+            Column("Model", {"custom.width": 150}),
             Column("Tokens", {"custom.width": 80}),
-            Column("Cost", {"unit": "currencyUSD", "decimals": 4, "custom.width": 90}),
+            Column("Cost", {"unit": "currencyUSD", "decimals": 4, "custom.width": 80}),
         ),
     )
 
@@ -128,6 +140,6 @@ def transcript() -> Panel:
                     "mappings": [{"type": "value", "options": roles}],
                 },
             ),
-            Column("Message", {"custom.cellOptions": {"type": "auto", "wrapText": True}, "custom.inspect": True}),
+            Column("Message", {"custom.cellOptions": WRAPPED}),
         ),
     )

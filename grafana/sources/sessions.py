@@ -34,7 +34,7 @@ def active() -> Panel:
         "sessions/active",
         unit="short",
         empty=NOTHING,
-        defaults={"color": {"mode": "palette-classic-by-name"}},
+        defaults={"color": {"mode": "palette-classic"}},
     )
 
 

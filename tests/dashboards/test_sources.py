@@ -135,9 +135,40 @@ def test_overview_can_be_shared() -> None:
     assert "${" not in "".join(target["rawSql"] for panel in dashboard["panels"] for target in panel["targets"])
 
 
-def test_eight_rows_of_the_overview_tell_whether_all_is_well() -> None:
-    """A card of 800 x 450 px shows eight; no panel is cut by its edge."""
+def test_first_rows_of_the_overview_tell_whether_all_is_well() -> None:
+    """A card of 800 x 450 px shows eight rows, nine where no time can be picked; no panel is cut by its edge."""
     edges = [(panel["gridPos"]["y"], panel["gridPos"]["y"] + panel["gridPos"]["h"]) for panel in overview()["panels"]]
-    assert not [edge for edge in edges if edge[0] < 8 < edge[1]]
+    assert overview()["timepicker"] == {"hidden": True}
+    assert not [edge for edge in edges if edge[0] < 9 < edge[1]]
     first = {panel["title"] for panel in overview()["panels"] if panel["gridPos"]["y"] < 8}
     assert {"Denial rate", "Error rate", "Approval rate", "p95 latency", "Cost today", "Decisions by outcome"} <= first
+
+
+def links(dashboard: Json) -> list[str]:
+    """The addresses that a click on a value of its panels leads to."""
+    found = []
+    for panel in dashboard["panels"]:
+        config = panel["fieldConfig"]
+        found += config["defaults"].get("links", [])
+        for override in config["overrides"]:
+            found += [link for each in override["properties"] if each["id"] == "links" for link in each["value"]]
+    return [link["url"] for link in found]
+
+
+@each_dashboard
+def test_links_lead_to_dashboards_that_are_there_and_set_their_variables(dashboard: Json) -> None:
+    known = {each["uid"]: {variable["name"] for variable in each["templating"]["list"]} for each in DASHBOARDS}
+    for url in links(dashboard):
+        path, _, query = url.partition("?")
+        assert path.startswith("/d/")
+        uid = path.removeprefix("/d/")
+        given = {part.partition("=")[0].removeprefix("var-") for part in query.split("&") if part.startswith("var-")}
+        assert given <= known[uid]
+
+
+def test_three_clicks_lead_from_a_denial_rate_to_the_transcript() -> None:
+    """The overview's tile, a decision's session, and there it is."""
+    by_uid = {dashboard["uid"]: dashboard for dashboard in DASHBOARDS}
+    assert any("/d/agent-decisions?" in url and "var-outcome=denied" in url for url in links(by_uid["agent-overview"]))
+    assert any("/d/agent-session?" in url and "var-session=" in url for url in links(by_uid["agent-decisions"]))
+    assert "Transcript" in [panel["title"] for panel in by_uid["agent-session"]["panels"]]

@@ -1,7 +1,7 @@
 -- Silent ones first; those that were heard of last stand first among them, and among the others.
 SELECT
     host AS "Host",
-    CASE WHEN silent THEN 'silent for ' ELSE '' END || CASE
+    CASE WHEN silent THEN 'silent ' ELSE '' END || CASE
         WHEN seconds_since_seen < 60 THEN seconds_since_seen || ' s'
         WHEN seconds_since_seen < 3600 THEN seconds_since_seen / 60 || ' min'
         WHEN seconds_since_seen < 172800 THEN seconds_since_seen / 3600 || ' h'
