@@ -86,7 +86,13 @@ def launch(
         profile = Path(folder) / "Default"
         profile.mkdir()
         blocks_cookies = third_party != "allowed"
-        preferences = {"block_third_party_cookies": blocks_cookies, "cookie_controls_mode": int(blocks_cookies)}
+        preferences: dict[str, object] = {
+            "block_third_party_cookies": blocks_cookies,
+            "cookie_controls_mode": int(blocks_cookies),
+        }
+        if not script:
+            # As a user does it. Playwright's way reaches a frame of another site too late at times, in the midst of it.
+            preferences["default_content_setting_values"] = {"javascript": 2}
         (profile / "Preferences").write_text(json.dumps({"profile": preferences}), "utf-8")
         context = playwright.chromium.launch_persistent_context(
             folder,
@@ -97,7 +103,6 @@ def launch(
             viewport={"width": width, "height": height},
             device_scale_factor=scale,
             color_scheme=theme,
-            java_script_enabled=script,
             ignore_https_errors=True,
             locale="en-GB",
             timezone_id="UTC",
