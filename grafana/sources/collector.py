@@ -117,7 +117,7 @@ def quarantine() -> Panel:
         columns=(
             Column("Last seen", {"unit": "dateTimeAsSystem", "custom.width": 160}),
             Column("Host", {"custom.width": 150}),
-            Column("Times", {"custom.width": 80}),
+            Column("Times", {"unit": "short", "custom.width": 80}),
             Column("Errors", {"custom.minWidth": 260, "custom.inspect": True}),
             Column("Event", {"custom.minWidth": 260, "custom.inspect": True}),
         ),
@@ -133,7 +133,7 @@ def tables() -> Panel:
         empty="There is no table: telemetryctl migrate makes them.",
         columns=(
             Column("Table", {"custom.minWidth": 200}),
-            Column("Rows", {"custom.width": 100}),
+            Column("Rows", {"unit": "short", "custom.width": 100}),
             Column("Size", {"unit": "bytes", "custom.width": 100}),
             Column("Indexes", {"unit": "bytes", "custom.width": 100}),
             Column("A row", {"unit": "bytes", "custom.width": 90}),
@@ -150,7 +150,7 @@ def refused_transcripts() -> Panel:
         empty="No transcript was refused: nothing needs to be done.",
         columns=(
             Column("Host", {"custom.minWidth": 150}),
-            Column("Times", {"custom.width": 80}),
+            Column("Times", {"unit": "short", "custom.width": 80}),
             Column("Last", {"unit": "dateTimeAsSystem", "custom.width": 170}),
         ),
     )

@@ -132,12 +132,12 @@ def details() -> Panel:
         columns=(
             Column("Agent", {"custom.minWidth": 130}),
             Column("Model", {"custom.minWidth": 170}),
-            Column("Events", {"custom.width": 80}),
+            Column("Events", {"unit": "short", "custom.width": 80}),
             Column("Cost", {"unit": "currencyUSD", "decimals": 2, "custom.width": 80}),
             Column("Cost an event", {"unit": "currencyUSD", "decimals": 5, "custom.width": 110}),
-            Column("Prompt", {"custom.width": 80}),
+            Column("Prompt", {"unit": "short", "custom.width": 80}),
             Column("Cached", {"unit": "percentunit", "decimals": 0, "custom.width": 75}),
-            Column("Completion", {"custom.width": 95}),
-            Column("Reasoning", {"custom.width": 90}),
+            Column("Completion", {"unit": "short", "custom.width": 95}),
+            Column("Reasoning", {"unit": "short", "custom.width": 90}),
         ),
     )

@@ -81,7 +81,7 @@ def fleet() -> Panel:
             ),
             Column("Last seen", {"unit": "dateTimeFromNow", "custom.width": 140}),
             Column("Client", {"custom.width": 90}),
-            Column("Events", {"custom.width": 90}),
+            Column("Events", {"unit": "short", "custom.width": 90}),
             Column("Denial rate", {"unit": "percentunit", "decimals": 1, "custom.width": 100}),
             Column("Error rate", {"unit": "percentunit", "decimals": 1, "custom.width": 100}),
             Column(

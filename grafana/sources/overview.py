@@ -190,9 +190,9 @@ def agents() -> Panel:
         empty=NO_EVENTS,
         columns=(
             Column("Agent", {"custom.minWidth": 130, "links": [decisions_of_agent().json()]}),
-            Column("Events", {"custom.width": 80}),
-            Column("Denials", {"custom.width": 80}),
-            Column("Errors", {"custom.width": 70}),
+            Column("Events", {"unit": "short", "custom.width": 80}),
+            Column("Denials", {"unit": "short", "custom.width": 80}),
+            Column("Errors", {"unit": "short", "custom.width": 70}),
             Column("p95", {"unit": "ms", "custom.width": 80}),
             Column("Last seen", {"unit": "dateTimeFromNow", "custom.width": 145}),
         ),

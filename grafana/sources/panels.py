@@ -246,17 +246,19 @@ def table(
     *,
     empty: str,
     columns: Sequence[Column],
-    unit: str = "short",
     header: bool = True,
     **more: Any,
 ) -> Panel:
-    """Rows as they come, a column a field; `columns` say each one's unit, width and colour."""
+    """Rows as they come, a column a field; `columns` say each one's unit, width and colour.
+
+    Without a unit a column is a text: of "short", Grafana would make 12.3 K of a session that is called 12345.
+    """
     return Panel(
         kind="table",
         title=title,
         description=description,
         sql=sql,
-        unit=unit,
+        unit="string",
         empty=empty,
         # Grafana writes the words for an empty table into each cell without a value too, unless told otherwise.
         columns=[Column(column.name, {"noValue": "-", **column.properties}) for column in columns],

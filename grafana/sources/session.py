@@ -116,7 +116,7 @@ def list_of_events() -> Panel:
             Column("Input", {"custom.minWidth": 120, "custom.inspect": True}),
             Column("Latency", {"unit": "ms", "custom.width": 80}),
             Column("Model", {"custom.width": 150}),
-            Column("Tokens", {"custom.width": 80}),
+            Column("Tokens", {"unit": "short", "custom.width": 80}),
             Column("Cost", {"unit": "currencyUSD", "decimals": 4, "custom.width": 80}),
         ),
     )
@@ -131,7 +131,7 @@ def transcript() -> Panel:
         "session/transcript",
         empty="This session has no transcript yet: clients send it to /api/v1/transcript when the session ends.",
         columns=(
-            Column("No.", {"custom.width": 60}),
+            Column("No.", {"unit": "short", "custom.width": 60}),
             Column(
                 "Role",
                 {
