@@ -16,3 +16,12 @@ def outcome_mappings() -> list[Json]:
     """Each outcome's word in its colour."""
     options = {outcome: {"color": colour, "index": at} for at, (outcome, colour) in enumerate(OUTCOME_COLOURS.items())}
     return [{"type": "value", "options": options}]
+
+
+def numbered_outcome_mappings() -> list[Json]:
+    """Each outcome's word and colour for its place among the outcomes, from 1, as session/timeline.sql has it."""
+    options = {
+        str(at): {"text": outcome, "color": colour, "index": at}
+        for at, (outcome, colour) in enumerate(OUTCOME_COLOURS.items(), 1)
+    }
+    return [{"type": "value", "options": options}]

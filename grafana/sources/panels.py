@@ -311,7 +311,7 @@ def timeline(title: str, description: str, sql: str, *, empty: str, mappings: li
         description=description,
         sql=sql,
         empty=empty,
-        unit="string",
+        unit="none",
         format="time_series",
         custom={"fillOpacity": 85, "lineWidth": 0},
         defaults={"mappings": mappings},

@@ -2,7 +2,7 @@
 
 from grafana.sources import links
 from grafana.sources.dashboard import Dashboard, Row, Variable
-from grafana.sources.outcomes import outcome_mappings
+from grafana.sources.outcomes import numbered_outcome_mappings, outcome_mappings
 from grafana.sources.panels import (
     COLOUR_TEXT,
     DENIED,
@@ -94,7 +94,7 @@ def what_happened() -> Panel:
         "When each agent was asked, and with which outcome. Short ones are drawn wider than they were.",
         "session/timeline",
         empty="No event of this session in this time. Choose a longer time above.",
-        mappings=outcome_mappings(),
+        mappings=numbered_outcome_mappings(),
     )
 
 

@@ -42,6 +42,7 @@ def test_a_contact_point_gets_all_alerts(tmp_path: Path, database_url: str) -> N
         "Quarantine growing",
     ]
     assert found["policies"][0]["receiver"] == found["contact-points"][0]["name"]
+    assert "{{ $labels.host }}" in found["rules"][0]["annotations"]["summary"]
     # $ stands for a variable there, $$ for itself.
     assert found["contact-points"][0]["receivers"][0]["settings"] == {"url": "https://example.com/$$ecret"}
 

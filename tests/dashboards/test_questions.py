@@ -92,10 +92,9 @@ def test_question_answers_with_what_its_panel_needs(
     types, rows = ask(url, dashboard, panel, hours, session)
     names = list(types)
     if panel["type"] in ("timeseries", "state-timeline"):
-        value = NUMBERS if panel["type"] == "timeseries" else {"text"}
         assert names == ["time", "metric", "value"]
         assert (types["time"], types["metric"]) == ("timestamptz", "text")
-        assert types["value"] in value
+        assert types["value"] in NUMBERS, "Grafana makes series of numbers only"
         assert [row[0] for row in rows] == sorted(row[0] for row in rows)
     elif panel["type"] == "stat" and panel["targets"][0]["format"] == "time_series":
         assert names[0] == "time"
@@ -172,3 +171,14 @@ def test_a_text_in_the_reason_is_text_and_no_pattern_and_no_sql(url: str) -> Non
         with psycopg.connect(url, user="grafana_private", row_factory=dict_row) as connection:
             rows = connection.execute(statement.encode()).fetchall()
         assert all(text in row["Reason"] for row in rows)
+
+
+def test_timeline_numbers_outcomes_as_its_panel_names_them(url: str, session: dict[str, list[str]]) -> None:
+    dashboard = next(each for each in DASHBOARDS if each["uid"] == "agent-session")
+    panel = next(each for each in dashboard["panels"] if each["type"] == "state-timeline")
+    names = panel["fieldConfig"]["defaults"]["mappings"][0]["options"]
+    _, rows = ask(url, dashboard, panel, 2160, session)
+    with connect(url) as connection:
+        query = "SELECT DISTINCT outcome FROM reporting.events WHERE host_id = %s AND session_id = %s"
+        told = {row[0] for row in connection.execute(query, (session["host"][0], session["session"][0]))}
+    assert {names[f"{value:.0f}"]["text"] for _, _, value in rows if value is not None} == told

@@ -1,5 +1,5 @@
 -- The newest ones; a text is looked for in the newest 10 000, for it must be looked for in each. "from" and "to" are for the
--- link: the hours around the decision, in ms.
+-- link: the hour before and after the decision, in ms.
 SELECT
     occurred_at AS "Time",
     outcome AS "Outcome",
@@ -9,8 +9,8 @@ SELECT
     host_id AS "Host",
     session_id AS "Session",
     latency_ms AS "Latency",
-    (extract(epoch FROM occurred_at - interval '3 hours') * 1000)::bigint::text AS "from",
-    (extract(epoch FROM occurred_at + interval '3 hours') * 1000)::bigint::text AS "to"
+    (extract(epoch FROM occurred_at - interval '1 hour') * 1000)::bigint::text AS "from",
+    (extract(epoch FROM occurred_at + interval '1 hour') * 1000)::bigint::text AS "to"
 FROM (
     SELECT * FROM reporting.events
     WHERE occurred_at >= $__timeFrom()::timestamptz AND occurred_at < $__timeTo()::timestamptz

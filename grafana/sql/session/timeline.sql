@@ -1,7 +1,15 @@
--- An event ends when it is told of and began its latency earlier; it is drawn at least a hundredth of the range wide.
+-- Outcomes as numbers, for Grafana makes series of numbers only; the panel names them. An event ends when it is told of and
+-- began its latency earlier; it is drawn at least a hundredth of the range wide.
 WITH told AS (
-    SELECT agent_name, outcome, occurred_at AS ended, greatest(
-            coalesce(latency_ms, 0) * interval '1 ms', ($__timeTo()::timestamptz - $__timeFrom()::timestamptz) / 100) AS took
+    SELECT
+        agent_name,
+        array_position(
+            ARRAY['approved', 'confirmed', 'continued', 'succeeded', 'denied', 'failed', 'other', 'none'], outcome
+        )::double precision AS outcome,
+        occurred_at AS ended,
+        greatest(
+            coalesce(latency_ms, 0) * interval '1 ms', ($__timeTo()::timestamptz - $__timeFrom()::timestamptz) / 100
+        ) AS took
     FROM reporting.events
     WHERE host_id = ${host:sqlstring} AND session_id = ${session:sqlstring}
         AND occurred_at >= $__timeFrom()::timestamptz AND occurred_at < $__timeTo()::timestamptz
