@@ -19,7 +19,7 @@ $(shell [ -x $(BIN)/python ] || rm -f $(VENV)/*.stamp)
 .DEFAULT_GOAL = help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help setup run demo demo-clean test test-fast bench bench-reporting bench-dashboards lint format dashboards vps-up vps-down lock clean
+.PHONY: help setup run demo demo-clean test test-fast bench bench-reporting bench-dashboards lint format dashboards look vps-up vps-down lock clean
 
 help: ## lists the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -79,6 +79,9 @@ format: setup ## formats the Python code, and repairs what ruff can
 
 dashboards: setup ## writes the JSON of Grafana's dashboards from grafana/sources and grafana/sql
 	@$(BIN)/python -m grafana.sources
+
+look: setup ## takes pictures of all that people look at, on the demo's history, into pictures/
+	@$(BIN)/python -m dev.look
 
 vps-up: $(VENV)/deploy.stamp ## boots a fresh test host with the whole site on it, and leaves it running (root on Debian)
 	@$(BIN)/python -m tests.deploy.vps up

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import psycopg
 
@@ -27,6 +27,9 @@ from dev.programs import EmbeddedError
 from dev.run import VERSION, RunError, Running, greeting, key_for, start, until_stopped, watch
 from dev.story import SILENT_HOST, STUCK_HOST, Story
 from dev.trickle import Trickle
+
+if TYPE_CHECKING:
+    from dev.grafana import LocalGrafana
 
 STOP_SECONDS = 30.0
 
@@ -72,8 +75,8 @@ def _demo(environ: Mapping[str, str], home: Path, pause: Callable[[float], None]
             f"The history could not be stored ({str(error).strip()}): 'make demo-clean' begins anew."
         ) from error
     key = key_for("*", home / "trickle-key", running.settings, running.address, pause=pause, description="make demo")
-    grafana = _grafana(environ, home, running, pause, started)
-    print(greeting(running, grafana + _what_to_look_at(running, loaded[0].story)), flush=True)
+    grafana = start_grafana(environ, home, running, pause, started)
+    print(greeting(running, _what_grafana_shows(grafana) + _what_to_look_at(running, loaded[0].story)), flush=True)
     trickle = Trickle(running.address, key, loaded[0].story)
     trickle.start()
     # Before the collector is: what it has sent is then acknowledged.
@@ -84,28 +87,34 @@ def _demo(environ: Mapping[str, str], home: Path, pause: Callable[[float], None]
     watch(running, pause)
 
 
-def _grafana(
+def start_grafana(
     environ: Mapping[str, str], home: Path, running: Running, pause: Callable[[float], None], started: ExitStack
-) -> str:
-    """Starts a Grafana beside it where GRAFANA_HOME names one; what to say of it."""
+) -> "LocalGrafana | None":
+    """Starts a Grafana beside it, on the next port, where GRAFANA_HOME names one. Raises RunError."""
     if not environ.get("GRAFANA_HOME"):
-        return ""
-    from dev.grafana import GrafanaError, LocalGrafana, installed  # noqa: PLC0415 - needs more than make run does
+        return None
+    from dev import grafana  # noqa: PLC0415 - needs more than make run does
 
     try:
-        program = installed(environ)
+        program = grafana.installed(environ)
         assert program is not None
-        grafana = LocalGrafana(
+        local = grafana.LocalGrafana(
             program, home / "grafana", port=running.address[1] + 1, database_url=running.settings["DATABASE_URL"]
         )
-        started.callback(grafana.stop)
-        grafana.wait(pause)
-        shared = grafana.share_overview()
-    except GrafanaError as error:
+        started.callback(local.stop)
+        local.wait(pause)
+        local.share_overview()
+    except grafana.GrafanaError as error:
         raise RunError(str(error)) from None
+    return local
+
+
+def _what_grafana_shows(grafana: "LocalGrafana | None") -> str:
+    if grafana is None:
+        return ""
     return f"""
 Grafana, the user admin's password is admin: {grafana.url}/
-What it shows to visitors: {shared}
+What it shows to visitors: {grafana.share_overview()}
 """
 
 
