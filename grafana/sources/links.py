@@ -13,7 +13,7 @@ DASHBOARDS: tuple[Json, ...] = (
         "title": "Telemetry",
         "type": "dashboards",
         "tags": ["telemetry"],
-        "asDropdown": False,
+        "asDropdown": True,
         "includeVars": False,
         "keepTime": True,
         "targetBlank": False,
