@@ -164,24 +164,6 @@ def test_what_is_hidden_from_visitors_is_not_on_the_page(database_url: str, star
     assert (told["cost"], told["totalTokens"]) == (12.5, 7)
 
 
-def test_nothing_of_an_event_but_its_counted_words_is_on_the_page(collector: Collector) -> None:
-    private = {
-        "sessionId": "private-session",
-        "decisionReason": "private-reason",
-        "workingDir": "/home/private-path",
-        "generationId": "private-generation",
-        "eventId": "private-event",
-        "toolInput": {"command": "private-input"},
-        "extraData": {"private-extra": 1},
-        "unknownField": "private-field",
-    }
-    fill(collector, [event("laptop", timestamp=datetime.now(UTC).isoformat(), **private)])
-    for query in ("", "?range=7d"):
-        page = collector.get(f"/glance{query}").body.decode()
-        assert "tool-approve" in page
-        assert "private" not in page
-
-
 def test_the_summary_is_for_keys_that_read(collector: Collector) -> None:
     assert collector.get(SUMMARY).status == 401
     assert collector.get(SUMMARY, {"X-API-Key": collector.key}).status == 403
