@@ -93,7 +93,16 @@ def test_a_card_shows_the_glance_and_a_window_the_dashboard_where_it_can_run(
 
 
 @pytest.mark.parametrize(
-    ("size", "text"), [(WINDOW, SHARED), (CARD, GLANCE), ((768, 1024), GLANCE), ((800, 399), GLANCE)]
+    ("size", "text"),
+    # The last two are what Grafana has room in, scroll bars or not, and what it has none in either way.
+    [
+        (WINDOW, SHARED),
+        (CARD, GLANCE),
+        ((768, 1024), GLANCE),
+        ((800, 399), GLANCE),
+        ((799, 450), GLANCE),
+        ((820, 450), SHARED),
+    ],
 )
 def test_outside_a_frame_the_window_s_size_decides(
     stage: Stage, open_page: OpenPage, size: tuple[int, int], text: str
