@@ -6,8 +6,6 @@
 PYTHON =
 VENV = .venv
 ARGS =
-# What pytest exits with where ARGS leaves nothing to run.
-NONE_SELECTED = 5
 BIN = $(VENV)/bin
 # The files are complete. Left to itself, an older pip takes the newest of what is named with an extra, which has no hash.
 PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps
@@ -35,25 +33,7 @@ demo-clean: $(VENV)/run.stamp ## removes the demo and its data, and nothing else
 	@$(BIN)/python -m dev demo --remove
 
 test: $(VENV)/deploy.stamp ## runs all tests, on the oldest and the newest Python of this machine, and prints the coverage
-	@set -e; \
-	own=$$($(BIN)/python -c 'import sys; print("%d.%d" % sys.version_info[:2])'); \
-	oldest=$$(dev/find-python $(PYTHON) | head -n 1); \
-	newest=$$(dev/find-python $(PYTHON) | tail -n 1); \
-	if [ "$$oldest" = "$$newest" ]; then \
-		newest=; echo "SKIPPED: the tests on a second Python, for this machine has only $$oldest" >&2; \
-	fi; \
-	failed=0; \
-	for each in "$$oldest" "$$newest"; do \
-		[ -n "$$each" ] || continue; \
-		version=$${each%% *}; venv=$(VENV); \
-		[ "$$version" = "$$own" ] || venv=.venv-$$version; \
-		$(MAKE) --no-print-directory setup VENV="$$venv" PYTHON="$${each#* }"; \
-		echo "Python $$version, in $$venv"; \
-		"$$venv/bin/python" -m pytest --cov -m "not hosts" $(ARGS) || failed=1; \
-	done; \
-	echo "Test hosts, which gain nothing from a second Python"; \
-	$(BIN)/python -m pytest -m hosts $(ARGS) || [ $$? = $(NONE_SELECTED) ] || failed=1; \
-	exit $$failed
+	@dev/run-tests "$(VENV)" "$(PYTHON)" $(ARGS)
 
 test-fast: setup ## runs the tests that take no longer than a few seconds each, on one Python, and boots no hosts
 	@$(BIN)/python -m pytest -m "not slow and not hosts" $(ARGS)
