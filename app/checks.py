@@ -4,18 +4,16 @@ Each gives whether all is well, a line for people, and the same for programs; it
 line.
 """
 
-import ipaddress
 import time
 from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import psycopg
-from psycopg import errors
 
 from app import machine
+from app.intake import data_folder
 from app.store import condition, keys, migrate, partitions, rollups, storage
 
 Finding = tuple[bool, str, dict[str, Any]]
@@ -23,8 +21,6 @@ Finding = tuple[bool, str, dict[str, Any]]
 SUPPORTED = range(15, 19)
 CLOCK_TOLERANCE_SECONDS = 5.0
 EXPIRES_SOON = timedelta(days=14)
-# Where Debian and Ubuntu keep the data of every cluster, if nobody says otherwise.
-DEBIAN_FOLDER = Path("/var/lib/postgresql")
 SHOWN_HOSTS = 5
 # Roll-ups are behind by half a minute at most while a collector runs and is not overloaded.
 LATE_SECONDS = 60.0
@@ -86,13 +82,9 @@ def _default_partition(connection: psycopg.Connection) -> Finding:
 
 
 def _disk(connection: psycopg.Connection) -> Finding:
-    info = connection.info
-    if not info.host.startswith(("/", "@")) and not _is_loopback(info.hostaddr):
-        return True, f"not checked: {info.host} is another machine", {}
-    try:
-        folder = Path(condition.data_directory(connection))
-    except errors.InsufficientPrivilege:
-        folder = machine.working_folder(info.backend_pid) or DEBIAN_FOLDER
+    folder = data_folder(connection)
+    if folder is None:
+        return True, f"not checked: {connection.info.host} is another machine", {}
     disk = machine.disk(folder)
     if disk is None:
         return True, f"not checked: this machine has no {folder}, where the database would be", {}
@@ -173,13 +165,6 @@ def _storage(connection: psycopg.Connection) -> Finding:
     number = f"{used.events} events" if used.counted else f"about {used.events} events"
     each = "" if used.bytes_an_event is None else f", {used.bytes_an_event:.0f} bytes an event"
     return True, f"{_size(used.total)} for {number}{each}: {shares}", data
-
-
-def _is_loopback(address: str) -> bool:
-    try:
-        return ipaddress.ip_address(address).is_loopback
-    except ValueError:
-        return False
 
 
 def _minute(moment: datetime) -> str:

@@ -8,7 +8,7 @@ from datetime import datetime
 import psycopg
 
 from app.config import Settings
-from app.store import partitions, retention, rollups
+from app.store import partitions, retention, rollups, status
 from app.store.locks import Busy
 from app.store.retention import Deletion
 
@@ -84,6 +84,7 @@ def _maintain(connection: psycopg.Connection, settings: Settings, report: Report
     # Only now, for it counts on the events that are left.
     horizon = retention.horizon(connection, partitions.existing(connection), span, cutoff)
     _delete(connection, [*retention.references(horizon), *_others(settings, now)], summary, report)
+    status.note_maintenance(connection, now, len(summary.failures))
     return summary
 
 
@@ -128,6 +129,7 @@ def _others(settings: Settings, now: datetime) -> list[Deletion]:
     return [
         *retention.transcripts(retention.cutoff_of(now, settings.transcript_retention_days)),
         *retention.quarantine(retention.cutoff_of(now, settings.quarantine_retention_days)),
+        *status.old(now),
     ]
 
 

@@ -14,6 +14,7 @@ from prometheus_client import values as value_classes
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 
 from app import __version__
+from app.intake import Intake
 from app.metrics_folder import MetricsFolder
 from app.store import rollups
 from app.store.database import Database, DatabaseUnavailable
@@ -39,6 +40,8 @@ class Metrics:
         self._database = database
         self._pool = database.pool
         self._ping = ping
+        # The same numbers of events, for the database: whoever has no Prometheus sees them too.
+        self.intake = Intake()
         self._registry = CollectorRegistry()
         self._folder = _open_folder(folder)
         _use(self._folder)
@@ -87,6 +90,7 @@ class Metrics:
 
     def events(self, *, stored: int, duplicate: int, rejected: int) -> None:
         """Counts what became of a batch's events."""
+        self.intake.add(stored, duplicate, rejected)
         for result, number in zip(EVENT_RESULTS, (stored, duplicate, rejected), strict=True):
             if number:
                 self._events.labels(result).inc(number)

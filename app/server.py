@@ -37,7 +37,7 @@ def serve(settings: Settings) -> None:
     here = app.extensions["collector"]
     here.database.open()
     site = Site(settings.time_zone, settings.silent_after_minutes, settings.public_hosts, settings.public_costs)
-    rollups = RollupWorker(settings.database_url, site)
+    rollups = RollupWorker(settings.database_url, site, here.metrics.intake)
     rollups.start()
     dispatcher = Dispatcher(settings.threads, here.metrics)
     connections: dict[int, Any] = {}

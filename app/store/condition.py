@@ -64,9 +64,10 @@ def clock(connection: psycopg.Connection) -> float:
     return float(_one(connection, "SELECT extract(epoch FROM clock_timestamp())")[0])
 
 
-def data_directory(connection: psycopg.Connection) -> str:
-    """Where the server keeps its data; raises InsufficientPrivilege where the role may not know."""
-    return str(_one(connection, "SHOW data_directory")[0])
+def data_directory(connection: psycopg.Connection) -> str | None:
+    """Where the server keeps its data; None where the role may not know, which SHOW would log as an error."""
+    row = connection.execute("SELECT setting FROM pg_settings WHERE name = 'data_directory'").fetchone()
+    return None if row is None else row[0]
 
 
 def waiting(connection: psycopg.Connection) -> Waiting:

@@ -44,6 +44,10 @@ PRIVATE_VIEWS = (
     "quarantine",
     "refused_transcripts",
     "table_sizes",
+    "collector_samples",
+    "maintenance_runs",
+    "backups",
+    "disk",
 )
 PRIVATE_FUNCTIONS = ("message_text(json)",)
 

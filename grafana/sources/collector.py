@@ -2,9 +2,27 @@
 
 from grafana.sources import links
 from grafana.sources.dashboard import Dashboard, Row
-from grafana.sources.panels import BAD, DENIED, FAILED, LINE, NOTICE, Column, Panel, Step, bars, ranking, table, tile
+from grafana.sources.panels import (
+    BAD,
+    DENIED,
+    FAILED,
+    LINE,
+    NOTICE,
+    OTHER,
+    Column,
+    Json,
+    Panel,
+    Step,
+    bars,
+    chart,
+    ranking,
+    table,
+    tile,
+)
 
 NO_EVENTS = "No events in this time. telemetryctl doctor, on the server, tells whether the collector is well."
+HOUR = 3600
+ARRIVALS = {"stored": LINE, "duplicates": OTHER, "rejected": FAILED}
 EVENT_TYPES = {
     "agent_execution": LINE,
     "hook_decision": "#9cc5ea",
@@ -24,9 +42,21 @@ def collector() -> Dashboard:
         links=links.DASHBOARDS,
         rows=(
             Row(3, ((rate(), 4), (lag(), 4), (waiting(), 4), (quarantined(), 4), (refused(), 4), (size(), 4))),
+            Row(
+                3,
+                (
+                    (duplicates(), 4),
+                    (disk_free(), 5),
+                    (disk_days(), 5),
+                    (backup_age(), 5),
+                    (maintenance_age(), 5),
+                ),
+            ),
+            Row(8, ((arrivals(), 14), (disk(), 10))),
             Row(8, ((received(), 14), (months(), 10))),
             Row(9, ((quarantine(), 24),)),
             Row(9, ((tables(), 14), (refused_transcripts(), 10))),
+            Row(9, ((backups(), 24),)),
         ),
     )
 
@@ -78,6 +108,96 @@ def refused() -> Panel:
 def size() -> Panel:
     """Bytes in the database."""
     return tile("Database", "All tables with their indexes.", "collector/size", unit="bytes")
+
+
+def duplicates() -> Panel:
+    """Events that came twice."""
+    return tile(
+        "Duplicates",
+        "Share of the accepted events that were there already: hosts that send again, for they had no answer.",
+        "collector/duplicates",
+        unit="percentunit",
+        decimals=1,
+        steps=(Step(0.1, NOTICE),),
+    )
+
+
+def disk_free() -> Panel:
+    """Bytes that are left."""
+    return tile(
+        "Free on the disk",
+        "Of the disk that the database is on, as the collector last saw it; unknown where that is another machine's.",
+        "collector/disk_free",
+        unit="bytes",
+        empty="unknown",
+    )
+
+
+def disk_days() -> Panel:
+    """When the disk will be full."""
+    return tile(
+        "Days until it is full",
+        "If the disk fills as in the last 30 days. A number takes three days, and less than ten years to go.",
+        "collector/disk_days",
+        unit="short",
+        decimals=0,
+        colour=BAD,
+        # Without a number it would have the colour of the fewest days.
+        defaults={"mappings": [_for_none("not in sight")]},
+        steps=(Step(14, NOTICE), Step(60, "text")),
+    )
+
+
+def backup_age() -> Panel:
+    """The newest backup's."""
+    return tile(
+        "Newest backup",
+        "How long ago a backup of the database was taken and read back whole.",
+        "collector/backup_age",
+        unit="s",
+        decimals=0,
+        empty="none yet",
+        steps=(Step(26 * HOUR, NOTICE), Step(36 * HOUR, BAD)),
+    )
+
+
+def maintenance_age() -> Panel:
+    """The last run of maintenance."""
+    return tile(
+        "Maintenance",
+        "How long ago it last ran to its end: it makes the months ahead, and deletes what is older than its setting.",
+        "collector/maintenance_age",
+        unit="s",
+        decimals=0,
+        empty="not yet",
+        steps=(Step(26 * HOUR, NOTICE), Step(72 * HOUR, BAD)),
+    )
+
+
+def arrivals() -> Panel:
+    """What came in, by what became of it."""
+    return chart(
+        "Arrivals a second",
+        "By when they came in, a retry included; a gap is a time in which no collector ran.",
+        "collector/arrivals",
+        unit="eps",
+        empty="No collector has noted anything in this time. telemetryctl doctor, on the server, tells how it is.",
+        columns=tuple(
+            Column(name, {"color": {"mode": "fixed", "fixedColor": colour}}) for name, colour in ARRIVALS.items()
+        ),
+    )
+
+
+def disk() -> Panel:
+    """What was free."""
+    return chart(
+        "Free on the disk, over time",
+        "Of the disk that the database is on.",
+        "collector/disk",
+        unit="bytes",
+        empty="Unknown: the collector sees the database's disk only on its own machine.",
+        colour=LINE,
+    )
 
 
 def received() -> Panel:
@@ -154,3 +274,26 @@ def refused_transcripts() -> Panel:
             Column("Last", {"unit": "dateTimeAsSystem", "custom.width": 170}),
         ),
     )
+
+
+def backups() -> Panel:
+    """A backup a row."""
+    return table(
+        "Backups",
+        "Of the database in the last 90 days, the newest first, each read back whole; old ones may be deleted by now.",
+        "collector/backups",
+        empty="No backup has been taken: telemetry-backup take, as root on the server, takes one.",
+        columns=(
+            Column("Taken", {"unit": "dateTimeAsSystem", "custom.width": 190}),
+            Column("Size", {"unit": "bytes", "custom.width": 120}),
+            Column("Off the host", {"custom.minWidth": 120}),
+        ),
+    )
+
+
+def _for_none(text: str) -> Json:
+    """What stands for no number, in the colour of text."""
+    return {
+        "type": "special",
+        "options": {"match": "null+nan", "result": {"text": text, "color": "text", "index": 0}},
+    }

@@ -321,12 +321,47 @@ def test_backups_beyond_their_number_and_age_are_deleted(site: Site) -> None:
     assert len(site.run("list")) == 2
 
 
+NOTED = "SELECT bytes, copied, taken_at <= now() FROM status_backups ORDER BY taken_at"
+
+
+def test_a_backup_is_noted_in_the_database_as_its_owner(site: Site) -> None:
+    """Given an owner who would like to be more than that."""
+    site.sql("""
+        CREATE TABLE seen (who text);
+        CREATE FUNCTION look() RETURNS trigger LANGUAGE plpgsql AS
+            'BEGIN RESET ROLE; INSERT INTO public.seen VALUES (current_user), (session_user); RETURN NEW; END';
+        CREATE TRIGGER look BEFORE INSERT ON status_backups FOR EACH ROW EXECUTE FUNCTION look();
+        GRANT ALL ON seen TO PUBLIC
+    """)
+    taken = site.run("take")
+    assert site.sql(NOTED) == [(taken["bytes"], False, True)]
+    assert site.sql("SELECT DISTINCT who FROM seen") == [("telemetry",)]
+    # The next one has the note, and is compared with it.
+    site.run("take")
+    assert site.run("drill")["tables"]["public.status_backups"] == 1
+
+
+def test_a_backup_that_cannot_be_noted_is_a_backup_all_the_same(site: Site) -> None:
+    site.sql("ALTER TABLE status_backups ADD CONSTRAINT none CHECK (false)")
+    result = site.attempt("take")
+    assert result.returncode == 0
+    assert "was not told of the backup" in result.stderr
+    assert site.run("verify")["good"]
+
+
+def test_a_database_of_an_older_release_has_nowhere_to_note_it(site: Site) -> None:
+    site.sql("DROP TABLE status_backups CASCADE")
+    result = site.attempt("take")
+    assert (result.returncode, "told" in result.stderr) == (0, False)
+
+
 @pytest.mark.skipif(shutil.which("rsync") is None, reason="rsync is not installed: apt-get install rsync")
 def test_copies_go_to_the_target(site: Site) -> None:
     site.target = site.folder / "elsewhere" / "host"
     taken = site.run("take")
     assert taken["copied_to"] == str(site.target)
     assert [path.name for path in site.target.iterdir()] == [taken["backup"]]
+    assert [copied for _, copied, _ in site.sql(NOTED)] == [True]
     assert site.run("verify", str(site.target / taken["backup"]))["good"]
 
     shutil.rmtree(site.target)
@@ -334,6 +369,7 @@ def test_copies_go_to_the_target(site: Site) -> None:
     result = site.attempt("take")
     assert result.returncode == 1
     assert "safe here but could not go to" in result.stderr
+    assert [copied for _, copied, _ in site.sql(NOTED)] == [True, False]
     assert len(site.run("list")) == 2
 
 

@@ -12,6 +12,7 @@ import yaml
 from dev.grafana import render
 from tests.dashboards.macros import expand
 from tests.deploy.standin import alerting
+from tests.fixtures.postgres import connect
 
 SOURCES = {"telemetry-public", "telemetry-private", "__expr__"}
 POINT = {"type": "webhook", "settings": {"url": "https://example.com/$ecret"}}
@@ -40,6 +41,8 @@ def test_a_contact_point_gets_all_alerts(tmp_path: Path, database_url: str) -> N
         "Denial spike",
         "Cost of the day",
         "Quarantine growing",
+        "Disk full soon",
+        "Backup too old",
     ]
     assert found["policies"][0]["receiver"] == found["contact-points"][0]["name"]
     assert "{{ $labels.host }}" in found["rules"][0]["annotations"]["summary"]
@@ -47,9 +50,59 @@ def test_a_contact_point_gets_all_alerts(tmp_path: Path, database_url: str) -> N
     assert found["contact-points"][0]["receivers"][0]["settings"] == {"url": "https://example.com/$$ecret"}
 
 
-def test_no_budget_no_alert_of_costs(tmp_path: Path, database_url: str) -> None:
+def test_a_limit_of_zero_is_no_alert(tmp_path: Path, database_url: str) -> None:
+    none = {f"grafana_alert_{name}": 0 for name in ("daily_cost", "disk_days", "backup_hours")}
+    _, alerts = rendered(tmp_path, database_url, grafana_contact_point=POINT, **none)
+    titles = {rule["title"] for rule in alerts["groups"][0]["rules"]}
+    assert titles == {"Host silent", "Error rate", "Denial spike", "Quarantine growing"}
+
+
+SAMPLES = """
+INSERT INTO status_samples (start, stored, duplicates, rejected, disk_bytes, disk_free_bytes)
+SELECT now() - n * interval '1 hour', 0, 0, 0, 100e9::bigint, {free} FROM generate_series(0, {hours}) AS n;
+"""
+BACKUP = "INSERT INTO status_backups (taken_at, bytes, copied) VALUES (now() - interval '{hours} hours', 1, false);"
+
+
+@pytest.mark.parametrize(
+    ("history", "firing"),
+    [
+        ("", set()),
+        # Two days are too few to say where it leads, and a site of two days should have a backup.
+        (SAMPLES.format(free="50e9 + n * 1e9", hours=48), {"Backup too old"}),
+        (SAMPLES.format(free="50e9 + n * 1e9", hours=30), set()),
+        (SAMPLES.format(free="13e9 + n * 1e9 / 24", hours=96) + BACKUP.format(hours=35), {"Disk full soon"}),
+        (SAMPLES.format(free="15e9 + n * 1e9 / 24", hours=96) + BACKUP.format(hours=37), {"Backup too old"}),
+        # It empties.
+        (SAMPLES.format(free="13e9 - n * 1e6", hours=96) + BACKUP.format(hours=1), set()),
+        (SAMPLES.format(free="4.9e9", hours=1), {"Disk full soon"}),
+        # It was enlarged an hour ago.
+        (
+            SAMPLES.format(free="90e9", hours=1)
+            + SAMPLES.format(free="1e9 + n * 1e9", hours=96)
+            .replace("now()", "now() - interval '2 hours'")
+            .replace("100e9", "50e9")
+            + BACKUP.format(hours=1),
+            set(),
+        ),
+    ],
+)
+def test_disk_and_backup_alert_when_they_should(
+    tmp_path: Path, database_url: str, history: str, firing: set[str]
+) -> None:
     _, alerts = rendered(tmp_path, database_url, grafana_contact_point=POINT)
-    assert "Cost of the day" not in [rule["title"] for rule in alerts["groups"][0]["rules"]]
+    with connect(database_url) as owner:
+        owner.execute(history.encode())
+    fired = set()
+    with psycopg.connect(database_url, user="grafana_private", autocommit=True) as connection:
+        for rule in alerts["groups"][0]["rules"]:
+            question, condition = rule["data"]
+            [evaluator] = [each["evaluator"] for each in condition["model"]["conditions"]]
+            over = {"gt": float.__gt__, "lt": float.__lt__}[evaluator["type"]]
+            rows = connection.execute(question["model"]["rawSql"].encode()).fetchall()
+            if any(over(row[-1], float(evaluator["params"][0])) for row in rows):
+                fired.add(rule["title"])
+    assert fired == firing
 
 
 @pytest.mark.parametrize("hosts", [[], ["laptop", "o'neil's"]])

@@ -21,6 +21,16 @@ ROLES = {"telemetry-public": "grafana_public", "telemetry-private": "grafana_pri
 NUMBERS = {"float8", "int4", "int8"}
 DASHBOARDS = [json.loads(path.read_text("utf-8")) for path in sorted(FOLDER.glob("*.json"))]
 EVENTS = 3000
+# Of a disk that loses 1 GB a day and has 20 GB left, a site that is sent everything twice, and a backup each day.
+STATUS = """
+INSERT INTO status_samples (start, stored, duplicates, rejected, disk_bytes, disk_free_bytes)
+SELECT date_bin('5 minutes', now(), '2000-01-01Z') - n * interval '5 minutes', 300, 300, 0, 1e12::bigint,
+    2e10::bigint + n * 1000000000::bigint / 288
+FROM generate_series(0, 40 * 288) AS n;
+INSERT INTO status_backups (taken_at, bytes, copied)
+SELECT now() - interval '2 hours' - n * interval '1 day', 1000000, false FROM generate_series(0, 6) AS n;
+INSERT INTO status_maintenance (ran_at, failures) VALUES (now() - interval '3 hours', 0)
+"""
 
 # What only a rejected event or a transcript would fill, and what there is none of in some span.
 MAY_BE_EMPTY = {"Quarantine", "Transcripts refused as too large", "Transcript", "Tools by denials"}
@@ -35,6 +45,7 @@ def url(request: pytest.FixtureRequest, servers: Callable[[int], Server]) -> Ite
     fill(database, now - timedelta(days=40), now, EVENTS)
     with connect(database) as connection:
         rollups.catch_up(connection)
+        connection.execute(STATUS)
     yield database
     server.drop_database(database)
 
@@ -182,3 +193,32 @@ def test_timeline_numbers_outcomes_as_its_panel_names_them(url: str, session: di
         query = "SELECT DISTINCT outcome FROM reporting.events WHERE host_id = %s AND session_id = %s"
         told = {row[0] for row in connection.execute(query, (session["host"][0], session["session"][0]))}
     assert {names[f"{value:.0f}"]["text"] for _, _, value in rows if value is not None} == told
+
+
+@pytest.mark.parametrize(
+    ("title", "hours", "expected"),
+    [
+        ("Free on the disk", 24, 2e10),
+        ("Days until it is full", 24, 20),
+        ("Newest backup", 24, 2 * 3600),
+        ("Maintenance", 24, 3 * 3600),
+        ("Duplicates", 1, 0.5),
+        ("Duplicates", 720, 0.5),
+    ],
+)
+def test_collectors_tiles_tell_what_was_noted(url: str, title: str, hours: int, expected: float) -> None:
+    dashboard = next(each for each in DASHBOARDS if each["uid"] == "agent-collector")
+    panel = next(each for each in dashboard["panels"] if each["title"] == title)
+    _, [(value,)] = ask(url, dashboard, panel, hours, {})
+    assert value == pytest.approx(expected, rel=0.02)
+
+
+@pytest.mark.parametrize("hours", SPANS.values(), ids=SPANS)
+def test_arrivals_are_a_second_whatever_the_span(url: str, hours: int) -> None:
+    dashboard = next(each for each in DASHBOARDS if each["uid"] == "agent-collector")
+    panel = next(each for each in dashboard["panels"] if each["title"] == "Arrivals a second")
+    _, rows = ask(url, dashboard, panel, hours, {})
+    # The newest sample is of less than five minutes.
+    rates = {name: [rate for time, metric, rate in rows if metric == name][:-1] for name in ("stored", "duplicates")}
+    assert rates["stored"] == rates["duplicates"] == pytest.approx([1.0] * len(rates["stored"]), rel=0.05)
+    assert rates["stored"]

@@ -27,6 +27,8 @@ NOW = utc("2025-12-15T12:00")
 DAYS = timedelta(days=1)
 EVENT_DAYS, TRANSCRIPT_DAYS, QUARANTINE_DAYS = 90, 60, 30
 
+STATUS = {"status_samples": "start", "status_maintenance": "ran_at", "status_backups": "taken_at"}
+
 Run = Callable[..., Summary]
 
 
@@ -69,6 +71,12 @@ def keep_quarantined(connection: psycopg.Connection, event: str, last_seen: date
         " VALUES (md5(%s)::uuid, 'laptop', '2020-01-01Z', %s, '{}', %s)",
         (event, last_seen, event),
     )
+
+
+def keep_status(connection: psycopg.Connection, at: datetime) -> None:
+    connection.execute("INSERT INTO status_samples (start, stored, duplicates, rejected) VALUES (%s, 0, 0, 0)", (at,))
+    connection.execute("INSERT INTO status_maintenance (ran_at, failures) VALUES (%s, 0)", (at,))
+    connection.execute("INSERT INTO status_backups (taken_at, bytes, copied) VALUES (%s, 1, true)", (at,))
 
 
 def names(connection: psycopg.Connection, statement: str) -> set[str]:
@@ -231,6 +239,7 @@ def full_of_everything(connection: psycopg.Connection) -> None:
     for changed in (NOW, NOW - 100 * DAYS):
         keep_transcript(connection, changed.isoformat(), changed)
         keep_quarantined(connection, changed.isoformat(), changed)
+        keep_status(connection, changed - timedelta(seconds=1))
 
 
 def test_a_dry_run_foretells_exactly_what_a_run_does_and_does_nothing(
@@ -254,6 +263,9 @@ def test_a_dry_run_foretells_exactly_what_a_run_does_and_does_nothing(
         "would delete 1 rows of working_dirs",
         "would delete 1 rows of session_transcripts",
         "would delete 1 rows of quarantined_events",
+        "would delete 1 rows of status_samples",
+        "would delete 1 rows of status_maintenance",
+        "would delete 1 rows of status_backups",
     ]
     done = run()
     assert done.partitions_dropped == ["telemetry_events_202503", "telemetry_events_202508"]
@@ -449,3 +461,15 @@ def test_a_day_whose_events_are_gone_in_part_keeps_its_roll_up(run: Run, connect
     rollups.catch_up(connection)
     assert connection.execute("SELECT day::text, events FROM reporting.usage_days").fetchall() == before
     assert connection.execute("SELECT sum(events) FROM reporting.usage_hours").fetchall() == [(2,)]
+
+
+def test_each_run_is_noted_and_the_sites_own_notes_go_after_90_days(run: Run, connection: psycopg.Connection) -> None:
+    for days in (91, 89):
+        keep_status(connection, NOW - days * DAYS)
+    run(dry_run=True)
+    run()
+    left = {
+        table: connection.execute(f"SELECT {at} FROM {table} ORDER BY 1").fetchall() for table, at in STATUS.items()
+    }
+    assert left["status_samples"] == left["status_backups"] == [(NOW - 89 * DAYS,)]
+    assert left["status_maintenance"] == [(NOW - 89 * DAYS,), (NOW,)]

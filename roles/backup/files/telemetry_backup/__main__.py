@@ -8,8 +8,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from telemetry_backup import copies, restore, take, target
+from telemetry_backup import copies, note, restore, take, target
 from telemetry_backup.config import Config, load
+from telemetry_backup.copies import Copy
 from telemetry_backup.errors import BackupError
 
 
@@ -41,11 +42,21 @@ def _take(config: Config, options: argparse.Namespace) -> Any:
     result = {"backup": copy.name, "path": str(copy.folder), "bytes": copy.bytes}
     if manifest["database"]:
         result["tables"] = {f"{one['schema']}.{one['table']}": one["rows"] for one in manifest["database"]["tables"]}
+    _note(config, copy, manifest, copied=False)
     result["deleted"] = _prune(config, dry_run=False)
     if config.target:
         target.push(config.folder, config.target)
         result["copied_to"] = config.target.address
+        _note(config, copy, manifest, copied=True)
     return result
+
+
+def _note(config: Config, copy: Copy, manifest: dict[str, Any], *, copied: bool) -> None:
+    try:
+        note.note(config, copy, manifest, copied=copied)
+    except BackupError as error:
+        # The backup is good all the same.
+        _say(f"The database was not told of the backup, and will alert: {error}")
 
 
 def _prune(config: Config, *, dry_run: bool) -> list[str]:

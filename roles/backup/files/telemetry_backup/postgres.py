@@ -39,6 +39,12 @@ class Postgres:
         result = self._run(command, database, input=statement.encode(), timeout=self.settings.timeout)
         return result.stdout.decode().strip()
 
+    def query_as(self, role: str, database: str, statement: str, /, **variables: str) -> str:
+        """As `query`, as another role of the server than the settings' own."""
+        command = [*self._psql(), f"--username={role}", *(f"--set={name}={value}" for name, value in variables.items())]
+        result = self._run(command, database, input=statement.encode(), timeout=self.settings.timeout)
+        return result.stdout.decode().strip()
+
     def objects(self, database: str, statement: str, /, **variables: str) -> Any:
         """What a statement gives as one JSON value."""
         return json.loads(self.query(database, statement, **variables) or "null")

@@ -1,0 +1,2 @@
+SELECT max(days_left)::double precision AS "Days"
+FROM reporting.disk

@@ -1,0 +1,2 @@
+SELECT max(free_bytes)::double precision AS "Free"
+FROM reporting.disk
