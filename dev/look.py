@@ -33,7 +33,7 @@ THEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 SIZES = {"card": (360, 202), "frame": (816, 450), "phone": (390, 844), "desktop": (1600, 1000), "high": (1600, 2000)}
 GLANCE_SIZES = ("card", "frame", "phone", "desktop")
 # No panel of these can have anything to show in the demo.
-MAY_BE_EMPTY = {"Transcripts refused as too large"}
+MAY_BE_EMPTY = {"Transcripts refused as too large", "Backups"}
 READY = "[data-testid^='data-testid Panel header']"
 PANEL = f"section{READY}"
 ERROR = "[data-testid='data-testid Panel status error']"

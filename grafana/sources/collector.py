@@ -55,8 +55,7 @@ def collector() -> Dashboard:
             Row(8, ((arrivals(), 14), (disk(), 10))),
             Row(8, ((received(), 14), (months(), 10))),
             Row(9, ((quarantine(), 24),)),
-            Row(9, ((tables(), 14), (refused_transcripts(), 10))),
-            Row(9, ((backups(), 24),)),
+            Row(9, ((tables(), 10), (backups(), 7), (refused_transcripts(), 7))),
         ),
     )
 
@@ -284,9 +283,9 @@ def backups() -> Panel:
         "collector/backups",
         empty="No backup has been taken: telemetry-backup take, as root on the server, takes one.",
         columns=(
-            Column("Taken", {"unit": "dateTimeAsSystem", "custom.width": 190}),
-            Column("Size", {"unit": "bytes", "custom.width": 120}),
-            Column("Off the host", {"custom.minWidth": 120}),
+            Column("Taken", {"unit": "dateTimeAsSystem", "custom.width": 170}),
+            Column("Size", {"unit": "bytes", "custom.width": 100}),
+            Column("Off the host", {"custom.minWidth": 100}),
         ),
     )
 
