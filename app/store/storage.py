@@ -21,9 +21,11 @@ SELECT
             AND (relname LIKE 'rollup\_%'
                 OR relname IN ('agent_series', 'series_agents', 'hosts', 'reporting_settings'))),
     pg_total_relation_size('session_transcripts'),
-    pg_total_relation_size('quarantined_events')
+    pg_total_relation_size('quarantined_events'),
+    pg_total_relation_size('status_samples') + pg_total_relation_size('status_maintenance')
+        + pg_total_relation_size('status_backups')
 """
-PARTS = ("events", "indexes of events", "identities", "words", "roll-ups", "transcripts", "quarantine")
+PARTS = ("events", "indexes of events", "identities", "words", "roll-ups", "transcripts", "quarantine", "status")
 # Those that every event makes longer.
 EVENT_PARTS = PARTS[:5]
 
