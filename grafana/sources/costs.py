@@ -1,8 +1,10 @@
 """Costs: tokens and dollars, by time, model, agent and host."""
 
 from grafana.sources import links
+from grafana.sources.colours import LIGHT_BLUE, LINE, VIOLET, series
 from grafana.sources.dashboard import Dashboard, Row
-from grafana.sources.panels import LINE, Column, Panel, bars, ranking, table, tile
+from grafana.sources.panel import Column, Panel
+from grafana.sources.panels import bars, ranking, table, tile
 
 NOTHING = (
     "Nothing cost anything in this time. Clients of the second generation send tokens and costs with their events."
@@ -90,16 +92,13 @@ def over_time() -> Panel:
 
 def tokens_over_time() -> Panel:
     """Tokens by kind."""
-    colours = {"prompt": LINE, "cached prompt": "#9cc5ea", "completion": "#9a6bd0"}
     return bars(
         "Tokens by kind",
         "Prompt tokens, those of them that were cached, and completion tokens.",
         "costs/tokens_over_time",
         unit="short",
         empty=NOTHING,
-        columns=tuple(
-            Column(kind, {"color": {"mode": "fixed", "fixedColor": colour}}) for kind, colour in colours.items()
-        ),
+        columns=series({"prompt": LINE, "cached prompt": LIGHT_BLUE, "completion": VIOLET}),
     )
 
 

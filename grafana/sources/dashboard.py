@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from grafana.sources.panels import Json, Panel, read_sql
+from grafana.sources.panel import Json, Panel, read_sql
 
 WIDTH = 24
 SCHEMA_VERSION = 39  # what Grafana 11.6 writes; newer ones read it

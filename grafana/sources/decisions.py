@@ -1,9 +1,10 @@
 """Decisions: what was denied, by whom, and why."""
 
 from grafana.sources import links
+from grafana.sources.colours import LINE, OUTCOMES, outcome_series, words
 from grafana.sources.dashboard import Dashboard, Row, Variable
-from grafana.sources.outcomes import outcome_mappings, outcome_series
-from grafana.sources.panels import COLOUR_TEXT, LINE, WRAPPED, Column, Panel, bars, ranking, table
+from grafana.sources.panel import Column, Panel
+from grafana.sources.panels import WRAPPED, bars, ranking, table
 
 NOTHING = "No such decision in this time. Choose a longer time or other filters above."
 
@@ -77,10 +78,7 @@ def list_of_decisions() -> Panel:
         empty=NOTHING,
         columns=(
             Column("Time", {"unit": "dateTimeAsSystem", "custom.width": 155}),
-            Column(
-                "Outcome",
-                {"custom.width": 80, "custom.cellOptions": COLOUR_TEXT, "mappings": outcome_mappings()},
-            ),
+            Column("Outcome", {"custom.width": 80, **words(OUTCOMES)}),
             Column("Agent", {"custom.width": 140}),
             Column("Tool", {"custom.width": 80}),
             Column("Reason", {"custom.minWidth": 260, "custom.cellOptions": WRAPPED}),

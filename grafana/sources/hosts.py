@@ -1,8 +1,10 @@
 """Hosts: the fleet, its gaps, clocks and versions."""
 
 from grafana.sources import links
+from grafana.sources.colours import BAD, COLOUR_TEXT, GREEN, LINE, NOTICE, OTHER, words
 from grafana.sources.dashboard import Dashboard, Row
-from grafana.sources.panels import BAD, COLOUR_TEXT, LINE, NOTICE, Column, Panel, Step, bars, ranking, table, tile
+from grafana.sources.panel import Column, Panel, Step
+from grafana.sources.panels import bars, ranking, table, tile
 
 NO_HOST = (
     "No host has sent an event yet. telemetryctl keys create HOST, on the server, makes the key that it sends with."
@@ -59,8 +61,7 @@ def clock() -> Panel:
 
 def fleet() -> Panel:
     """A row a host."""
-    states = {"active": "#2c9a75", "silent": NOTICE, "gone": "#848e9e"}
-    mappings = {state: {"color": colour, "index": at} for at, (state, colour) in enumerate(states.items())}
+    states = {"active": GREEN, "silent": NOTICE, "gone": OTHER}
     unknown = {"type": "special", "options": {"match": "null", "result": {"text": "-", "color": "text", "index": 0}}}
     off = [{"value": None, "color": BAD}, {"value": -60, "color": "text"}, {"value": 60, "color": BAD}]
     return table(
@@ -71,14 +72,7 @@ def fleet() -> Panel:
         empty=NO_HOST,
         columns=(
             Column("Host", {"custom.minWidth": 150, "links": [links.decisions_of_host().json()]}),
-            Column(
-                "State",
-                {
-                    "custom.width": 90,
-                    "custom.cellOptions": COLOUR_TEXT,
-                    "mappings": [{"type": "value", "options": mappings}],
-                },
-            ),
+            Column("State", {"custom.width": 90, **words(states)}),
             Column("Last seen", {"unit": "dateTimeFromNow", "custom.width": 140}),
             Column("Client", {"custom.width": 90}),
             Column("Events", {"unit": "short", "custom.width": 90}),

@@ -3,7 +3,7 @@
 From the overview a new tab opens: it is shown in frames too, where no login would hold.
 """
 
-from grafana.sources.panels import Json, Link
+from grafana.sources.panel import Json, Link
 
 RANGE = "${__url_time_range}"
 

@@ -4,22 +4,14 @@ A card of 800 x 450 px shows eight rows, and a ninth where no time can be picked
 to more ask for a login.
 """
 
+from grafana.sources.colours import BAD, COLOUR_TEXT, DENIED, LINE, NOTICE, outcome_series, tier_series
 from grafana.sources.dashboard import Dashboard, Row
 from grafana.sources.links import decisions_of_agent, denied_decisions, failed_decisions
-from grafana.sources.outcomes import outcome_series
+from grafana.sources.panel import Column, Panel, Step
 from grafana.sources.panels import (
-    BAD,
     CHANGE_IS_BAD,
     CHANGE_IS_GOOD,
     CHANGE_IS_NEUTRAL,
-    COLOUR_TEXT,
-    DENIED,
-    LINE,
-    NOTICE,
-    TIER_COLOURS,
-    Column,
-    Panel,
-    Step,
     bars,
     chart,
     ranking,
@@ -219,23 +211,7 @@ def latency() -> Panel:
         "overview/latency",
         unit="ms",
         empty=NO_EVENTS,
-        columns=tier_colours(),
-    )
-
-
-def tier_colours() -> tuple[Column, ...]:
-    """A colour a tier: p95 a full line, p50 a dashed one."""
-    return tuple(
-        Column(
-            f"{tier} {percentile}",
-            {
-                "color": {"mode": "fixed", "fixedColor": colour},
-                "custom.lineStyle": {"fill": "solid"} if percentile == "p95" else {"fill": "dash", "dash": [6, 6]},
-                "custom.lineWidth": 2 if percentile == "p95" else 1,
-            },
-        )
-        for tier, colour in TIER_COLOURS.items()
-        for percentile in ("p50", "p95")
+        columns=tier_series(),
     )
 
 

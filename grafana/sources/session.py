@@ -1,24 +1,13 @@
 """One session: its numbers, what happened in it, and its transcript, message by message."""
 
 from grafana.sources import links
+from grafana.sources.colours import DENIED, FAILED, GREEN, LINE, OTHER, OUTCOMES, VIOLET, outcome_numbers, words
 from grafana.sources.dashboard import Dashboard, Row, Variable
-from grafana.sources.outcomes import numbered_outcome_mappings, outcome_mappings
-from grafana.sources.panels import (
-    COLOUR_TEXT,
-    DENIED,
-    FAILED,
-    LINE,
-    WRAPPED,
-    Column,
-    Panel,
-    Step,
-    table,
-    tile,
-    timeline,
-)
+from grafana.sources.panel import Column, Panel, Step
+from grafana.sources.panels import WRAPPED, table, tile, timeline
 
 NOTHING = "No event of this session is kept. Write its host and its id above, or choose one in Sessions."
-ROLES = {"user": LINE, "assistant": "#2c9a75", "tool": "#848e9e", "tool_result": "#848e9e", "system": "#9a6bd0"}
+ROLES = {"user": LINE, "assistant": GREEN, "tool": OTHER, "tool_result": OTHER, "system": VIOLET}
 
 
 def session() -> Dashboard:
@@ -94,7 +83,7 @@ def what_happened() -> Panel:
         "When each agent was asked, and with which outcome. Short ones are drawn wider than they were.",
         "session/timeline",
         empty="No event of this session in this time. Choose a longer time above.",
-        mappings=numbered_outcome_mappings(),
+        mappings=outcome_numbers(),
     )
 
 
@@ -107,7 +96,7 @@ def list_of_events() -> Panel:
         empty=NOTHING,
         columns=(
             Column("Time", {"unit": "dateTimeAsSystem", "custom.width": 160}),
-            Column("Outcome", {"custom.width": 90, "custom.cellOptions": COLOUR_TEXT, "mappings": outcome_mappings()}),
+            Column("Outcome", {"custom.width": 90, **words(OUTCOMES)}),
             Column("Type", {"custom.width": 125}),
             Column("Agent", {"custom.width": 135}),
             Column("Hook", {"custom.width": 100}),
@@ -124,7 +113,6 @@ def list_of_events() -> Panel:
 
 def transcript() -> Panel:
     """One message a row."""
-    roles = {role: {"color": colour, "index": at} for at, (role, colour) in enumerate(ROLES.items())}
     return table(
         "Transcript",
         "What was said in the session, message by message, at most 2 000 of them.",
@@ -132,14 +120,7 @@ def transcript() -> Panel:
         empty="This session has no transcript yet: clients send it to /api/v1/transcript when the session ends.",
         columns=(
             Column("No.", {"unit": "short", "custom.width": 60}),
-            Column(
-                "Role",
-                {
-                    "custom.width": 100,
-                    "custom.cellOptions": COLOUR_TEXT,
-                    "mappings": [{"type": "value", "options": roles}],
-                },
-            ),
+            Column("Role", {"custom.width": 100, **words(ROLES)}),
             Column("Message", {"custom.cellOptions": WRAPPED}),
         ),
     )

@@ -1,8 +1,10 @@
 """Sessions: which there were, and the way into each."""
 
 from grafana.sources import links
+from grafana.sources.colours import DENIED, FAILED, numbers
 from grafana.sources.dashboard import Dashboard, Row, Variable
-from grafana.sources.panels import COLOUR_TEXT, DENIED, FAILED, Column, Panel, Step, bars, table
+from grafana.sources.panel import Column, Panel, Step
+from grafana.sources.panels import bars, table
 
 NOTHING = "No such session in this time. Choose a longer time or other filters above."
 
@@ -52,8 +54,8 @@ def list_of_sessions() -> Panel:
             Column("Session", {"custom.minWidth": 200, "links": [links.session_of_row().json()]}),
             Column("Length", {"unit": "dtdurations", "decimals": 0, "custom.width": 130}),
             Column("Events", {"unit": "short", "custom.width": 80}),
-            Column("Denials", {"unit": "short", "custom.width": 80, **coloured_from_one(DENIED)}),
-            Column("Errors", {"unit": "short", "custom.width": 80, **coloured_from_one(FAILED)}),
+            Column("Denials", {"unit": "short", "custom.width": 80, **numbers((Step(1, DENIED),))}),
+            Column("Errors", {"unit": "short", "custom.width": 80, **numbers((Step(1, FAILED),))}),
             Column("Tokens", {"unit": "short", "custom.width": 90}),
             Column("Cost", {"unit": "currencyUSD", "decimals": 3, "custom.width": 90}),
             Column("Messages", {"unit": "short", "custom.width": 90}),
@@ -61,13 +63,3 @@ def list_of_sessions() -> Panel:
             Column("to", {"custom.hidden": True}),
         ),
     )
-
-
-def coloured_from_one(colour: str) -> dict[str, object]:
-    """A column whose numbers stand out from 1 on."""
-    steps = [{"value": None, "color": "text"}, {"value": Step(1, colour).value, "color": colour}]
-    return {
-        "custom.cellOptions": COLOUR_TEXT,
-        "color": {"mode": "thresholds"},
-        "thresholds": {"mode": "absolute", "steps": steps},
-    }

@@ -22,7 +22,7 @@ import psycopg
 from dev.cache import DAYS, EVENTS, cached_events
 from dev.folder import home_folder
 from grafana.sources import DASHBOARDS
-from grafana.sources.panels import Json
+from grafana.sources.panel import Json
 from tests.dashboards.macros import expand
 
 # In ms: one panel, a text looked for in the reasons, and all of the overview over 90 days.

@@ -12,7 +12,7 @@ from psycopg.rows import dict_row
 from app.store import rollups
 from dev.fill import fill
 from grafana.sources.__main__ import FOLDER
-from grafana.sources.panels import Json
+from grafana.sources.panel import Json
 from tests.dashboards.macros import expand
 from tests.fixtures.postgres import Server, connect
 

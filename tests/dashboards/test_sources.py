@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from grafana.sources.__main__ import FOLDER, write
-from grafana.sources.panels import SQL, Json
+from grafana.sources.panel import SQL, Json
 from tests.fixtures.environment import ROOT
 
 FILES = sorted(FOLDER.glob("*.json"))
