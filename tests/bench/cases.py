@@ -13,6 +13,11 @@ from tests.bench.wrk import MARK, Plan
 EVENTS = "/api/v1/telemetry/batch"
 TRANSCRIPTS = "/api/v1/transcript"
 
+# How each is measured: so many collector processes, and a warm-up before.
+PROCESSES = 2
+SECONDS = 10.0
+WARM_UP_SECONDS = 2.0
+
 # What clients of the first generation send, and nothing else.
 FIRST_GENERATION = (
     *("hostId", "sessionId", "eventType", "agentName", "timestamp", "decision"),

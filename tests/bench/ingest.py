@@ -3,40 +3,28 @@
 One run on a fresh embedded PostgreSQL 16 set up as a small VPS's (fsync and synchronous_commit on), two collector
 processes on one socket, 16 connections of wrk, everything on this machine. The figures that count are ratios within the
 run: against a bulk copy of the same events (yardstick.py), and against Flask and waitress with a view that does nothing
-(bare.py). The last line is one JSON object. `--save` makes it the baseline that later runs are compared with.
+(answering.py). The last line is one JSON object. `--save` makes it the baseline that later runs are compared with.
 """
 
 import json
 import os
 import platform
-import socket
-import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from statistics import median
 
 import click
 
 from dev.embedded import EmbeddedPostgres
-from tests.bench import yardstick
-from tests.bench.cases import CASES, EVENTS, Case, pool, transcript
+from tests.bench import answering, yardstick
+from tests.bench.cases import CASES, EVENTS, PROCESSES, SECONDS, WARM_UP_SECONDS, Case, transcript
 from tests.bench.processes import cpu_of, memory_mb
 from tests.bench.wrk import Load, NoWrk, send, write_bodies
-from tests.fixtures.client import Client
-from tests.fixtures.collector import HAND_OVER, Collector, close_all, start_sharing
-from tests.fixtures.environment import ROOT
+from tests.fixtures.collector import Collector, close_all, start_sharing
 from tests.fixtures.postgres import connect, migrate
 
-PROCESSES = 2
-SECONDS = 10.0
-WARM_UP_SECONDS = 2.0
-YARDSTICK_EVENTS = 200_000
 BASELINE = Path(__file__).with_name("baseline.json")
 HEADS = "requests/s  events/s   p50 ms   p99 ms failed  coll.   pg    MB   WAL B"
 
@@ -146,51 +134,6 @@ def _parsing(text: str) -> float:
     return median(times)
 
 
-def copied(postgres: EmbeddedPostgres, folder: Path) -> float:
-    """Events a second of the bulk copy, the median of three; each into an empty table."""
-    paths, rows = yardstick.write_rows(pool(YARDSTICK_EVENTS), folder)
-    now, rates = datetime.now(UTC), []
-    for _ in range(3):
-        yardstick.make_table(postgres.url(), [now - timedelta(days=1), now])
-        rates.append(rows / yardstick.copy(postgres, paths))
-    with connect(postgres.url()) as connection:
-        connection.execute("DROP TABLE yardstick")
-    for path in paths:
-        path.unlink()
-    return median(rates)
-
-
-@contextmanager
-def bare_servers() -> Iterator[str]:
-    """The address of PROCESSES processes that do nothing but answer."""
-    with socket.create_server(("127.0.0.1", 0), backlog=1024) as listener:
-        listener.setblocking(False)
-        descriptor = listener.fileno()
-        command = [sys.executable, "-c", HAND_OVER, str(descriptor), sys.executable, "-m", "tests.bench.bare"]
-        servers = [subprocess.Popen(command, cwd=ROOT, pass_fds=[descriptor]) for _ in range(PROCESSES)]
-        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    try:
-        # Connections wait in the socket until somebody accepts them.
-        Client(url, timeout=30.0).post("/", {})
-        yield url
-    finally:
-        for server in servers:
-            server.terminate()
-            server.wait(timeout=30)
-
-
-def bare(folder: Path) -> dict[int, float]:
-    """Requests a second of the servers that do nothing, by the events in a body; the median of three."""
-    rates = {}
-    with bare_servers() as url:
-        for case in CASES[:3]:
-            path = folder / "bodies"
-            write_bodies(path, case.bodies())
-            loads = [send(f"{url}/", path, "-", seconds, first=1) for seconds in (WARM_UP_SECONDS, *[SECONDS / 3] * 3)]
-            rates[case.size] = median(load.per_second for load in loads[1:])
-    return rates
-
-
 def ratios(rows: list[Row], copied_rate: float, bare_rates: dict[int, float], unchanged: float) -> dict[str, float]:
     """The figures that TARGETS names, as far as their cases were measured."""
     by_name = {row.name: row for row in rows}
@@ -237,9 +180,9 @@ def main(pattern: str, save: bool) -> None:
         folder.chmod(0o711)
         with EmbeddedPostgres(folder / "16", settings=SETTINGS) as postgres:
             migrate(postgres.url())
-            copied_rate = copied(postgres, folder)
+            copied_rate = yardstick.events_a_second(postgres, folder)
             click.echo(f"bulk copy of the same events: {copied_rate:.0f} events/s")
-            bare_rates = bare(folder)
+            bare_rates = answering.requests_a_second(folder)
             words = ", ".join(f"{rate:.0f} at {size} events" for size, rate in bare_rates.items())
             click.echo(f"bare answers to the same bodies, requests/s: {words}\n")
             collectors = start_sharing(PROCESSES, postgres.url())

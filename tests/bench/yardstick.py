@@ -8,16 +8,19 @@ import json
 import subprocess
 import time
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from psycopg import sql
 
 from dev.embedded import EmbeddedPostgres
+from tests.bench.cases import pool
 from tests.fixtures.postgres import connect
 
 SESSIONS = 2
+EVENTS = 200_000
 
 # The fields of the contract, in its order, and what they are.
 COLUMNS = {
@@ -103,3 +106,17 @@ def copy(postgres: EmbeddedPostgres, paths: Iterable[Path]) -> float:
     if any([session.wait(timeout=600) for session in sessions]):  # noqa: C419  # wait for all of them
         raise RuntimeError("psql could not copy the rows; its errors are above")
     return time.perf_counter() - began
+
+
+def events_a_second(postgres: EmbeddedPostgres, folder: Path) -> float:
+    """Events a second of the bulk copy, the median of three; each into an empty table."""
+    paths, rows = write_rows(pool(EVENTS), folder)
+    now, rates = datetime.now(UTC), []
+    for _ in range(3):
+        make_table(postgres.url(), [now - timedelta(days=1), now])
+        rates.append(rows / copy(postgres, paths))
+    with connect(postgres.url()) as connection:
+        connection.execute("DROP TABLE yardstick")
+    for path in paths:
+        path.unlink()
+    return median(rates)

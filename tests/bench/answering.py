@@ -1,0 +1,49 @@
+"""What the requests are measured against: Flask and waitress that only answer (bare.py), to the same bodies."""
+
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from statistics import median
+
+from tests.bench.cases import CASES, PROCESSES, SECONDS, WARM_UP_SECONDS
+from tests.bench.wrk import send, write_bodies
+from tests.fixtures.client import Client
+from tests.fixtures.collector import HAND_OVER
+from tests.fixtures.environment import ROOT
+
+# Those of one, ten and a hundred events.
+BODIES = CASES[:3]
+
+
+@contextmanager
+def serve() -> Iterator[str]:
+    """The address of PROCESSES processes that do nothing but answer."""
+    with socket.create_server(("127.0.0.1", 0), backlog=1024) as listener:
+        listener.setblocking(False)
+        descriptor = listener.fileno()
+        command = [sys.executable, "-c", HAND_OVER, str(descriptor), sys.executable, "-m", "tests.bench.bare"]
+        servers = [subprocess.Popen(command, cwd=ROOT, pass_fds=[descriptor]) for _ in range(PROCESSES)]
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    try:
+        # Connections wait in the socket until somebody accepts them.
+        Client(url, timeout=30.0).post("/", {})
+        yield url
+    finally:
+        for server in servers:
+            server.terminate()
+            server.wait(timeout=30)
+
+
+def requests_a_second(folder: Path) -> dict[int, float]:
+    """Requests a second of the servers that do nothing, by the events in a body; the median of three."""
+    rates = {}
+    with serve() as url:
+        for case in BODIES:
+            path = folder / "bodies"
+            write_bodies(path, case.bodies())
+            loads = [send(f"{url}/", path, "-", seconds, first=1) for seconds in (WARM_UP_SECONDS, *[SECONDS / 3] * 3)]
+            rates[case.size] = median(load.per_second for load in loads[1:])
+    return rates
