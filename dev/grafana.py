@@ -5,13 +5,10 @@ here is what a server shows; only addresses and folders are others. Its own data
 """
 
 import base64
-import collections
 import json
 import os
-import re
 import secrets
 import socket
-import subprocess
 import sys
 import threading
 import time
@@ -21,15 +18,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import jinja2
-import yaml
 from psycopg.conninfo import conninfo_to_dict
 
-from dev.programs import tied
+from dev import templates
+from dev.service import Service
 
 ROOT = Path(__file__).resolve().parents[1]
-TEMPLATES = ROOT / "templates" / "etc" / "grafana"
-ROLE = ROOT / "roles" / "grafana"
+SETTINGS = "/etc/grafana/"
 
 START_SECONDS = 120.0
 STOP_SECONDS = 10.0
@@ -56,7 +51,6 @@ def render(folder: Path, database_url: str, variables: Mapping[str, Any] | None 
     """Writes the settings and the provisioning files below `folder`, for a database on a Unix socket that trusts
     whoever comes; gives the settings' path. `variables` are the role's, where they are not at their defaults.
     """
-    host = conninfo_to_dict(database_url)["host"]
     credentials = folder / "credentials"
     credentials.mkdir(parents=True, exist_ok=True)
     for name in ("secret-key", "admin-password"):
@@ -64,33 +58,24 @@ def render(folder: Path, database_url: str, variables: Mapping[str, Any] | None 
             (credentials / name).write_text(secrets.token_hex(20) if name == "secret-key" else "admin")
     for reader in ("grafana_public", "grafana_private"):
         (credentials / reader).write_text("trusted")
-    known: dict[str, Any] = {}
-    for path in (ROLE / "defaults" / "main.yml", ROLE / "vars" / "main.yml"):
-        known.update(yaml.safe_load(path.read_text("utf-8")))
-    known.update(
-        ansible_managed="Rendered anew at each start",
-        telemetry_domain="127.0.0.1",
-        grafana_database=host,
-        _grafana_credentials=str(credentials),
-        _grafana_dashboards_folder=str(ROOT / "grafana" / "dashboards"),
+    known = {
+        **templates.role_variables("grafana"),
+        "ansible_managed": "Rendered anew at each start",
+        "telemetry_domain": "127.0.0.1",
+        "grafana_database": conninfo_to_dict(database_url)["host"],
+        "_grafana_credentials": str(credentials),
+        "_grafana_dashboards_folder": str(ROOT / "grafana" / "dashboards"),
         **(variables or {}),
-    )
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
-        trim_blocks=True,  # as Ansible has it
-        undefined=jinja2.StrictUndefined,
-        autoescape=False,  # noqa: S701 - no HTML
-    )
-    # Ansible's own.
-    environment.tests["match"] = lambda value, pattern: re.match(pattern, value) is not None
-    for path in TEMPLATES.rglob("*.j2"):
-        target = folder / path.relative_to(TEMPLATES).with_suffix("")
+    }
+    for path in (templates.TEMPLATES / SETTINGS.lstrip("/")).rglob("*.j2"):
+        destination = "/" + str(path.relative_to(templates.TEMPLATES).with_suffix(""))
+        target = folder / destination.removeprefix(SETTINGS)
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(environment.get_template(str(path.relative_to(TEMPLATES))).render(known), "utf-8")
+        target.write_text(templates.render(destination, known), "utf-8")
     return folder / "grafana.ini"
 
 
-class LocalGrafana:
+class LocalGrafana(Service):
     """A running Grafana; the user admin has the password admin, for nobody but this machine can come.
 
     `pause` waits for some seconds; what it raises ends a start.
@@ -98,33 +83,18 @@ class LocalGrafana:
 
     def __init__(self, home: Path, folder: Path, *, port: int, database_url: str) -> None:
         self.url = f"http://127.0.0.1:{port}/grafana"
-        self._lines: collections.deque[str] = collections.deque(maxlen=200)
         settings = render(folder, database_url)
         (folder / "data").mkdir(exist_ok=True)
         _check_port(port)
-        self._process = subprocess.Popen(
-            [*tied("TERM"), home / "bin" / "grafana", "server", f"--homepath={home}", f"--config={settings}"],
-            cwd=home,
-            env={**os.environ, **_overrides(folder, port, self.url)},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            start_new_session=True,
-        )
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
+        command = [str(home / "bin" / "grafana"), "server", f"--homepath={home}", f"--config={settings}"]
+        environ = {**os.environ, **_overrides(folder, port, self.url)}
+        super().__init__(command, environ, home, lines=200, stop_seconds=STOP_SECONDS)
 
     def wait(self, pause: Callable[[float], None]) -> None:
         """Waits until it answers and knows the overview. Raises GrafanaError, or what `pause` raises."""
-        deadline = time.monotonic() + START_SECONDS
-        while self._process.poll() is None and time.monotonic() < deadline:
-            status, _ = self.ask("/api/dashboards/uid/agent-overview")
-            if status == 200:
-                return
-            pause(0.3)
-        raise GrafanaError(f"Grafana did not start. It said:\n{self.last_words()}")
+        if not self.ready(self._knows_the_overview, pause, START_SECONDS):
+            said = "\n".join(list(self.lines)[-15:])
+            raise GrafanaError(f"Grafana did not start. It said:\n{said}")
 
     def share_overview(self) -> str:
         """Shares the overview as the playbook does, where it is not yet; gives its address."""
@@ -157,29 +127,13 @@ class LocalGrafana:
         except (OSError, ValueError):
             return 0, None
 
-    def last_words(self) -> str:
-        """The last lines of its log."""
-        return "\n".join(list(self._lines)[-15:])
-
     def complaints(self) -> list[str]:
         """The lines of its log that are errors."""
-        return [line for line in self._lines if "level=error" in line]
+        return [line for line in self.lines if "level=error" in line]
 
-    def stop(self) -> None:
-        """Ends it, and waits until it is gone."""
-        self._process.terminate()
-        try:
-            self._process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        self._reader.join(STOP_SECONDS)
-
-    def _read(self) -> None:
-        assert self._process.stdout is not None
-        with self._process.stdout:
-            for line in self._process.stdout:
-                self._lines.append(line.rstrip())
+    def _knows_the_overview(self) -> bool:
+        status, _ = self.ask("/api/dashboards/uid/agent-overview")
+        return status == 200
 
 
 def _overrides(folder: Path, port: int, url: str) -> dict[str, str]:

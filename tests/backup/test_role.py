@@ -1,7 +1,5 @@
 """What the role writes: a configuration that the program understands, and units that may do little."""
 
-import json
-import posixpath
 import shutil
 import stat
 import subprocess
@@ -9,12 +7,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import pytest
-import yaml
 from telemetry_backup import config
 from telemetry_backup.config import Config, Database, Grafana, Target
 
+from dev import templates
 from tests.fixtures.environment import ROOT
 
 ROLE = ROOT / "roles" / "backup"
@@ -33,21 +30,11 @@ VARIANTS: dict[str, dict[str, Any]] = {
 
 def render(destination: str, **variables: Any) -> str:
     """The file as the role would write it on a host with a database, with its defaults but for `variables`."""
-    values = yaml.safe_load((ROLE / "defaults/main.yml").read_text("utf-8"))
-    values |= {"ansible_managed": "Ansible managed", "backup_database": True, "backup_grafana": False, **variables}
-    private = yaml.safe_load((ROLE / "vars/main.yml").read_text("utf-8"))
-    values |= private | {"_backup_key": f"{private['_backup_secrets']}/backup_ed25519"}
+    own = templates.role_variables("backup")
+    values = {**own, "backup_database": True, "backup_grafana": False, **variables}
+    values["_backup_key"] = f"{own['_backup_secrets']}/backup_ed25519"
     values["_backup_by_ssh"] = ":" in values["backup_target"]
-    path = ROOT / f"templates{destination}.j2"
-    environment = jinja2.Environment(  # as Ansible has it
-        loader=jinja2.FileSystemLoader(path.parent),
-        trim_blocks=True,
-        keep_trailing_newline=True,
-        undefined=jinja2.StrictUndefined,
-        autoescape=False,
-    )
-    environment.filters |= {"to_json": json.dumps, "bool": bool, "dirname": posixpath.dirname}
-    return environment.get_template(path.name).render(values)
+    return templates.render(destination, values)
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
