@@ -98,7 +98,7 @@ def maintain_command(dry_run: bool, rebuild_rollups: bool) -> None:
     with _connect(settings) as connection:
         summary = maintain.run(connection, settings, dry_run=dry_run, report=click.echo)
         if rebuild_rollups and dry_run:
-            click.echo(f"would count {rollups.days_with_events(connection)} days anew")
+            click.echo(f"would count {rollups.days_to_count(connection)} days anew")
         elif rebuild_rollups:
             rollups.ask_for_all_days(connection)
             days = rollups.catch_up(connection, click.echo)

@@ -66,8 +66,9 @@ CREATE TABLE agent_series (
     model_name text,
     provider text
 );
--- Set with the first event that is counted: such a series is kept, since roll-ups are.
-ALTER TABLE series ADD COLUMN agent_key integer;
+-- Made with a series' first event that is counted; such a series is kept for ever, as roll-ups are. Not a column of
+-- series: whoever stores events writes there, and would wait for the worker.
+CREATE TABLE series_agents (series_key integer PRIMARY KEY, agent_key integer NOT NULL);
 
 -- What is counted, the same in each roll-up. NULL stands for 0, and takes no room. numeric where a sum of what clients
 -- may send could be too large for bigint: it is no longer than bigint for numbers that occur.
@@ -119,12 +120,13 @@ CREATE TABLE rollup_session_days (
     session_key bigint NOT NULL,
     first_at timestamptz NOT NULL,
     last_at timestamptz NOT NULL,
+    -- A sum that overflows would keep all roll-ups waiting.
+    events bigint NOT NULL,
+    decisions bigint,
+    denied bigint,
+    failed bigint,
     start date NOT NULL,
     host_key integer NOT NULL,
-    events integer NOT NULL,
-    decisions integer,
-    denied integer,
-    failed integer,
     total_tokens numeric,
     cost numeric,
     PRIMARY KEY (start, session_key)
@@ -161,14 +163,18 @@ $$;
 CREATE TRIGGER queue_events AFTER INSERT ON telemetry_events
 REFERENCING NEW TABLE AS fresh FOR EACH STATEMENT EXECUTE FUNCTION queue_events();
 
--- The trigger has locked out whoever stores events until this is committed: what is there now is in no queue. From one
--- day that has events to the next, by the index, so it takes milliseconds; in UTC, as the settings are still.
-INSERT INTO rollup_backlog
-WITH RECURSIVE days AS (
-    SELECT date_trunc('day', min(occurred_at), 'UTC') AS start FROM telemetry_events
-    UNION ALL
-    SELECT (SELECT date_trunc('day', min(e.occurred_at), 'UTC') FROM telemetry_events e
-            WHERE e.occurred_at >= days.start + interval '24 hours')
-    FROM days WHERE days.start IS NOT NULL
-)
-SELECT (start AT TIME ZONE 'UTC')::date FROM days WHERE start IS NOT NULL;
+-- The days in UTC that have events: from one to the next, by the index, so it takes milliseconds.
+CREATE FUNCTION days_with_events() RETURNS SETOF date LANGUAGE sql STABLE AS $$
+    WITH RECURSIVE days AS (
+        SELECT date_trunc('day', min(occurred_at), 'UTC') AS start FROM telemetry_events
+        UNION ALL
+        SELECT (SELECT date_trunc('day', min(e.occurred_at), 'UTC') FROM telemetry_events e
+                WHERE e.occurred_at >= days.start + interval '24 hours')
+        FROM days WHERE days.start IS NOT NULL
+    )
+    SELECT (start AT TIME ZONE 'UTC')::date FROM days WHERE start IS NOT NULL
+$$;
+
+-- The trigger has locked out whoever stores events until this is committed: what is there now is in no queue. In UTC, as
+-- the settings are still.
+INSERT INTO rollup_backlog SELECT days_with_events();

@@ -155,7 +155,8 @@ SELECT
     coalesce(sum(q.events), 0)::bigint AS events_waiting,
     min(q.queued_at) AS oldest_waiting_at,
     coalesce(greatest(0, extract(epoch FROM clock_timestamp() - min(q.queued_at))), 0)::double precision AS lag_seconds,
-    (SELECT count(*) FROM rollup_backlog) AS days_to_rebuild
+    (SELECT count(*) FROM rollup_backlog) AS days_to_rebuild,
+    count(*) AS batches_waiting
 FROM rollup_queue q;
 
 -- From here on: what only those who log in may see.

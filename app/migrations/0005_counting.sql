@@ -1,39 +1,7 @@
--- Counting: the functions that fill the roll-ups of 0002, and what they need.
-
--- Made with a series' first event that is counted; such a series is kept for ever, as roll-ups are. Not a column of
--- series: whoever stores events writes there, and would wait for the worker.
-CREATE TABLE series_agents (series_key integer PRIMARY KEY, agent_key integer NOT NULL);
-ALTER TABLE series DROP COLUMN agent_key;
-
--- A sum that overflows would keep all roll-ups waiting.
-DROP VIEW reporting.session_days;
-ALTER TABLE rollup_session_days
-    ALTER COLUMN events TYPE bigint,
-    ALTER COLUMN decisions TYPE bigint,
-    ALTER COLUMN denied TYPE bigint,
-    ALTER COLUMN failed TYPE bigint;
--- A row a session and day; group by host_id and session_id.
-CREATE VIEW reporting.session_days AS
-SELECT
-    d.start AS day, n.host_id, n.session_id, d.first_at, d.last_at, d.events,
-    coalesce(d.decisions, 0) AS decisions, coalesce(d.denied, 0) AS denied, coalesce(d.failed, 0) AS failed,
-    coalesce(d.total_tokens, 0) AS total_tokens, coalesce(d.cost, 0) AS cost
-FROM rollup_session_days d
-JOIN sessions n USING (session_key);
-
--- How far the roll-ups are behind: nothing waits, or the oldest event that does was stored so many seconds ago.
-CREATE OR REPLACE VIEW reporting.freshness AS
-SELECT
-    coalesce(sum(q.events), 0)::bigint AS events_waiting,
-    min(q.queued_at) AS oldest_waiting_at,
-    coalesce(greatest(0, extract(epoch FROM clock_timestamp() - min(q.queued_at))), 0)::double precision AS lag_seconds,
-    (SELECT count(*) FROM rollup_backlog) AS days_to_rebuild,
-    count(*) AS batches_waiting
-FROM rollup_queue q;
-
--- Counting. It lives here and not in a release's code, so that a release that was rolled back counts as its schema does.
--- count_notes and count_day fill a temporary table with events, from their notes or from the events themselves, and add
--- that up. The caller holds the lock of roll-ups (store/rollups.py), so nobody else writes them meanwhile.
+-- Counting: the functions that fill the roll-ups of 0002. They live here and not in a release's code, so that a release
+-- that was rolled back counts as its schema does. count_notes and count_day fill a temporary table with events, from
+-- their notes or from the events themselves, and add that up. The caller holds the lock of roll-ups (store/rollups.py),
+-- so nobody else writes them meanwhile.
 
 -- The words that roll-ups need and series do not have. A series is there before its first event is.
 CREATE FUNCTION rollup_name_agents() RETURNS void LANGUAGE sql AS $$

@@ -21,17 +21,10 @@ MANY_BATCHES = 200
 
 WORK_MEM = "32MB"
 
-# From one day that has events to the next, by the index.
-DAYS_WITH_EVENTS = """
-WITH RECURSIVE days AS (
-    SELECT date_trunc('day', min(occurred_at), 'UTC') AS start FROM telemetry_events
-    UNION ALL
-    SELECT (SELECT date_trunc('day', min(e.occurred_at), 'UTC') FROM telemetry_events e
-            WHERE e.occurred_at >= days.start + interval '24 hours')
-    FROM days WHERE days.start IS NOT NULL
-)
-SELECT DISTINCT (start AT TIME ZONE 'UTC')::date + near FROM days, generate_series(-1, 1) AS near
-WHERE start IS NOT NULL AND (near = 0 OR (SELECT time_zone FROM reporting_settings) <> 'UTC')
+# A day of another time zone than UTC may have events of the day before and after.
+DAYS_TO_COUNT = """
+SELECT DISTINCT day + near FROM days_with_events() AS day, generate_series(-1, 1) AS near
+WHERE near = 0 OR (SELECT time_zone FROM reporting_settings) <> 'UTC'
 """
 
 TAKE_DAY = """
@@ -124,13 +117,13 @@ def vacuum_queue(connection: psycopg.Connection) -> None:
 
 def ask_for_all_days(connection: psycopg.Connection) -> int:
     """Puts every day that still has events into the backlog, and returns how many days it has then."""
-    connection.execute(f"INSERT INTO rollup_backlog {DAYS_WITH_EVENTS} ON CONFLICT DO NOTHING")
+    connection.execute(f"INSERT INTO rollup_backlog {DAYS_TO_COUNT} ON CONFLICT DO NOTHING")
     return freshness(connection).days_to_rebuild
 
 
-def days_with_events(connection: psycopg.Connection) -> int:
+def days_to_count(connection: psycopg.Connection) -> int:
     """How many days `ask_for_all_days` would ask for."""
-    row = connection.execute(f"SELECT count(*) FROM ({DAYS_WITH_EVENTS}) AS days").fetchone()
+    row = connection.execute(f"SELECT count(*) FROM ({DAYS_TO_COUNT}) AS days").fetchone()
     assert row is not None
     return int(row[0])
 
