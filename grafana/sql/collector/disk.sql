@@ -1,11 +1,6 @@
 -- The least of each span: what was free when it was fullest.
 SELECT
-    date_bin(
-        CASE WHEN $__timeTo()::timestamptz - $__timeFrom()::timestamptz <= interval '12 hours' THEN '5 minutes'
-            WHEN $__timeTo()::timestamptz - $__timeFrom()::timestamptz <= interval '15 days' THEN '1 hour'
-            ELSE '1 day' END::interval,
-        "time", '2000-01-01Z'
-    ) AS "time",
+    date_bin(make_interval(secs => greatest(300, $__interval_ms / 1000)), "time", '2000-01-01Z') AS "time",
     'free' AS metric,
     min(disk_free_bytes)::double precision AS value
 FROM reporting.collector_samples
