@@ -17,8 +17,7 @@ def create_app(settings: "Settings") -> "Flask":
     from app import answers, logs
     from app.auth import KeyRing
     from app.context import Collector
-    from app.glance.cache import Overviews
-    from app.glance.pages import Pages
+    from app.glance.cache import Overviews, Pages
     from app.metrics import Metrics
     from app.routes import glance, health, openapi, summary, telemetry, transcripts
     from app.store.database import Database

@@ -6,8 +6,7 @@ from flask import current_app
 
 from app.auth import KeyRing
 from app.config import Settings
-from app.glance.cache import Overviews
-from app.glance.pages import Pages
+from app.glance.cache import Overviews, Pages
 from app.metrics import Metrics
 from app.store.database import Database
 from app.store.events import EventStore

@@ -1,11 +1,13 @@
-"""Numbers that are kept for some seconds: however many look, the database is asked once."""
+"""What is kept: numbers for some seconds, and the pages made of them. However many look, both are made once."""
 
+import hashlib
 import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from app.glance import page
 from app.store.database import DatabaseUnavailable
 from app.store.overview import Overview, Window
 
@@ -72,3 +74,38 @@ class Overviews:
         while len(self._kept) > ENTRIES:
             self._kept.popitem(last=False)
         return Known(overview)
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A page, its entity tag, and what it was made of."""
+
+    body: bytes
+    tag: str
+    known: Known
+
+
+class Pages:
+    """At most one page for each window and theme."""
+
+    def __init__(self, overviews: Overviews) -> None:
+        self._overviews = overviews
+        self._made: dict[tuple[str, str], Made] = {}
+
+    def get(self, shown: str, theme: str) -> Made:
+        """The page of a window by its name; another name than page.RANGES and page.THEMES have is taken for none."""
+        shown, theme = shown if shown in page.RANGES else "24h", theme if theme in page.THEMES else ""
+        known = self._overviews.get(page.RANGES[shown], trusted=False)
+        made = self._made.get((shown, theme))
+        # The very same numbers: to compare them would take longer than to ask which they are.
+        if made is None or made.known.overview is not known.overview or made.known.failure != known.failure:
+            made = self._make(known, shown, theme)
+            self._made[shown, theme] = made
+        return made
+
+    def _make(self, known: Known, shown: str, theme: str) -> Made:
+        if known.overview is None:
+            body = page.render_away(page.RANGES[shown], theme)
+        else:
+            body = page.render(known.overview, theme, away=bool(known.failure))
+        return Made(body, hashlib.sha256(body).hexdigest()[:32], known)
