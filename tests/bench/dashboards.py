@@ -33,7 +33,11 @@ RUNS = 5
 RAW_SCHEMA = "raw_for_the_benchmark"
 # What the events themselves cannot tell, or what no roll-up is asked for.
 NOT_IN_EVENTS = (
+    "reporting.backups",
+    "reporting.collector_samples",
+    "reporting.disk",
     "reporting.freshness",
+    "reporting.maintenance_runs",
     "reporting.quarantine",
     "reporting.refused_transcripts",
     "reporting.table_sizes",
