@@ -15,9 +15,11 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict
 
 from dev import templates
@@ -49,8 +51,10 @@ def installed(environ: Mapping[str, str]) -> Path | None:
 
 def render(folder: Path, database_url: str, variables: Mapping[str, Any] | None = None) -> Path:
     """Writes the settings and the provisioning files below `folder`, for a database on a Unix socket that trusts
-    whoever comes; gives the settings' path. `variables` are the role's, where they are not at their defaults.
+    whoever comes; gives the settings' path. `variables` are the role's, where they are not at their defaults. Raises
+    GrafanaError where the URL names no such database.
     """
+    socket_folder, database = _place(database_url)
     credentials = folder / "credentials"
     credentials.mkdir(parents=True, exist_ok=True)
     for name in ("secret-key", "admin-password"):
@@ -62,7 +66,8 @@ def render(folder: Path, database_url: str, variables: Mapping[str, Any] | None 
         **templates.role_variables("grafana"),
         "ansible_managed": "Rendered anew at each start",
         "telemetry_domain": "127.0.0.1",
-        "grafana_database": conninfo_to_dict(database_url)["host"],
+        "grafana_database": socket_folder,
+        "_grafana_database_name": database,
         "_grafana_credentials": str(credentials),
         "_grafana_dashboards_folder": str(ROOT / "grafana" / "dashboards"),
         **(variables or {}),
@@ -78,13 +83,23 @@ def render(folder: Path, database_url: str, variables: Mapping[str, Any] | None 
 class LocalGrafana(Service):
     """A running Grafana; the user admin has the password admin, for nobody but this machine can come.
 
-    `pause` waits for some seconds; what it raises ends a start.
+    `pause` waits for some seconds; what it raises ends a start. `variables` are those of `render`.
     """
 
-    def __init__(self, home: Path, folder: Path, *, port: int, database_url: str) -> None:
+    def __init__(
+        self,
+        home: Path,
+        folder: Path,
+        *,
+        port: int,
+        database_url: str,
+        variables: Mapping[str, Any] | None = None,
+    ) -> None:
         self.url = f"http://127.0.0.1:{port}/grafana"
-        settings = render(folder, database_url)
-        (folder / "data").mkdir(exist_ok=True)
+        settings = render(folder, database_url, variables)
+        # The package has these two, empty; Grafana takes it for an error when one is missing.
+        for name in ("data", "plugins", "provisioning/plugins"):
+            (folder / name).mkdir(exist_ok=True)
         _check_port(port)
         command = [str(home / "bin" / "grafana"), "server", f"--homepath={home}", f"--config={settings}"]
         environ = {**os.environ, **_overrides(folder, port, self.url)}
@@ -149,6 +164,21 @@ def _overrides(folder: Path, port: int, url: str) -> dict[str, str]:
     }
 
 
+def _place(database_url: str) -> tuple[str, str]:
+    """The folder of the Unix socket, and the database's name."""
+    try:
+        known = conninfo_to_dict(database_url)
+    except ProgrammingError:
+        known = {}
+    host, name = str(known.get("host", "")), str(known.get("dbname", ""))
+    if not host.startswith("/") or not name:
+        raise GrafanaError(
+            "The URL must name a database and the folder of its Unix socket, as in"
+            " postgresql:///agent_telemetry?host=/run/postgresql."
+        )
+    return host, name
+
+
 def _check_port(port: int) -> None:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -165,18 +195,18 @@ def main(arguments: list[str]) -> int:
         print("Usage: GRAFANA_HOME=/opt/grafana python -m dev.grafana DATABASE_URL FOLDER PORT", file=sys.stderr)
         return 2
     url, folder, port = arguments
-    grafana = LocalGrafana(home, Path(folder), port=int(port), database_url=url)
-    try:
-        grafana.wait(time.sleep)
-        print(f"{grafana.url}/ (admin, admin), shared: {grafana.share_overview()}", flush=True)
-        threading.Event().wait()
-    except KeyboardInterrupt:
-        return 0
-    except GrafanaError as error:
-        print(f"dev.grafana: {error}", file=sys.stderr)
-        return 1
-    finally:
-        grafana.stop()
+    with ExitStack() as started:
+        try:
+            grafana = LocalGrafana(home, Path(folder), port=int(port), database_url=url)
+            started.callback(grafana.stop)
+            grafana.wait(time.sleep)
+            print(f"{grafana.url}/ (admin, admin), shared: {grafana.share_overview()}", flush=True)
+            threading.Event().wait()
+        except KeyboardInterrupt:
+            return 0
+        except GrafanaError as error:
+            print(f"dev.grafana: {error}", file=sys.stderr)
+            return 1
     return 0
 
 

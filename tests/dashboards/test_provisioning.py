@@ -8,8 +8,10 @@ from typing import Any
 import psycopg
 import pytest
 import yaml
+from psycopg.conninfo import conninfo_to_dict
 
-from dev.grafana import render
+from dev.grafana import GrafanaError, render
+from dev.templates import role_variables
 from tests.dashboards.macros import expand
 from tests.deploy.standin import alerting
 from tests.fixtures.postgres import connect
@@ -23,6 +25,23 @@ def rendered(folder: Path, url: str, **variables: Any) -> tuple[configparser.Con
     ini = configparser.ConfigParser(interpolation=None)
     ini.read(render(folder, url, variables))
     return ini, yaml.safe_load((folder / "provisioning" / "alerting" / "telemetry.yaml").read_text("utf-8"))
+
+
+def test_the_datasources_are_of_the_database_that_the_url_names(tmp_path: Path, database_url: str) -> None:
+    render(tmp_path, database_url)
+    path = tmp_path / "provisioning" / "datasources" / "telemetry.yaml"
+    found = yaml.safe_load(path.read_text("utf-8"))["datasources"]
+    known = conninfo_to_dict(database_url)
+    assert known["dbname"] != role_variables("grafana")["_grafana_database_name"]
+    assert {(source["url"], source["jsonData"]["database"]) for source in found} == {(known["host"], known["dbname"])}
+
+
+@pytest.mark.parametrize(
+    "url", ["postgresql://127.0.0.1/agent_telemetry", "postgresql:///?host=/run/postgresql", "agent_telemetry"]
+)
+def test_a_database_that_no_datasource_could_be_of_is_told_of(tmp_path: Path, url: str) -> None:
+    with pytest.raises(GrafanaError, match="as in postgresql:///agent_telemetry"):
+        render(tmp_path, url)
 
 
 def test_nothing_is_watched_without_a_contact_point(tmp_path: Path, database_url: str) -> None:
