@@ -62,11 +62,7 @@ def fill(collector: Collector, events: list[dict[str, Any]]) -> None:
     for place in range(0, len(events), 100):
         answer = collector.send_events(*events[place : place + 100])
         assert answer.json()["accepted"] == len(events[place : place + 100])
-    deadline = time.monotonic() + 30
-    with connect(collector.database_url) as connection:
-        while connection.execute("SELECT events_waiting + days_to_rebuild FROM reporting.freshness").fetchone() != (0,):
-            assert time.monotonic() < deadline, "The events were not counted."
-            time.sleep(0.2)
+    collector.wait_until_counted()
 
 
 def plain(collector: Collector, window: timedelta) -> dict[str, Any]:
