@@ -92,7 +92,7 @@ def row(table: Locator, *cells: str) -> Locator:
 
 
 def test_no_more_than_three_clicks_lead_from_a_red_denial_rate_to_what_was_said(
-    collector: Collector, start_grafana: StartGrafana, tmp_path: Path, open_page: OpenPage, complaints: list[str]
+    start_grafana: StartGrafana, collector: Collector, tmp_path: Path, open_page: OpenPage, complaints: list[str]
 ) -> None:
     store(collector)
     grafana = start_grafana(collector.database_url, tmp_path)
