@@ -1,10 +1,10 @@
 """Collector: how the telemetry itself is doing. Here is what comes in; what it takes to keep it is in upkeep.py."""
 
 from grafana.sources import links, upkeep
-from grafana.sources.colours import BAD, DENIED, FAILED, GREEN, LIGHT_BLUE, LINE, NOTICE, OTHER, series
+from grafana.sources.colours import BAD, DENIED, DISTINCT, FAILED, GREEN, LIGHT_BLUE, LINE, NOTICE, OTHER, series
 from grafana.sources.dashboard import Dashboard, Row
 from grafana.sources.panel import Column, Panel, Step
-from grafana.sources.panels import bars, chart, table, tile
+from grafana.sources.panels import COUNT, bars, chart, table, tile
 
 NO_EVENTS = "No events in this time. telemetryctl doctor, on the server, tells whether the collector is well."
 ARRIVALS = {"stored": LINE, "duplicates": OTHER, "rejected": FAILED}
@@ -26,15 +26,16 @@ def collector() -> Dashboard:
         datasource="telemetry-private",
         links=links.DASHBOARDS,
         rows=(
-            Row(3, ((rate(), 4), (lag(), 4), (waiting(), 4), (quarantined(), 4), (refused(), 4), (upkeep.size(), 4))),
+            Row(2, ((rate(), 4), (duplicates(), 4), (lag(), 4), (waiting(), 4), (quarantined(), 4), (refused(), 4))),
             Row(
-                3,
+                2,
                 (
-                    (duplicates(), 4),
-                    (upkeep.disk_free(), 5),
-                    (upkeep.disk_days(), 5),
-                    (upkeep.backup_age(), 5),
-                    (upkeep.maintenance_age(), 5),
+                    (upkeep.size(), 4),
+                    (upkeep.disk_free(), 4),
+                    (upkeep.disk_days(), 4),
+                    (upkeep.backup_age(), 4),
+                    (upkeep.maintenance_age(), 4),
+                    (upkeep.maintenance_failures(), 4),
                 ),
             ),
             Row(8, ((arrivals(), 14), (upkeep.disk(), 10))),
@@ -119,9 +120,9 @@ def received() -> Panel:
         "Events by type",
         "By the time at which they happened.",
         "collector/received",
-        unit="short",
+        unit=COUNT,
         empty=NO_EVENTS,
-        defaults={"color": {"mode": "palette-classic"}},
+        defaults={"color": DISTINCT},
         columns=series(EVENT_TYPES),
     )
 
@@ -136,7 +137,7 @@ def quarantine() -> Panel:
         columns=(
             Column("Last seen", {"unit": "dateTimeAsSystem", "custom.width": 160}),
             Column("Host", {"custom.width": 150}),
-            Column("Times", {"unit": "short", "custom.width": 80}),
+            Column("Times", {"unit": COUNT, "custom.width": 80}),
             Column("Errors", {"custom.minWidth": 260, "custom.inspect": True}),
             Column("Event", {"custom.minWidth": 260, "custom.inspect": True}),
         ),
@@ -152,7 +153,7 @@ def refused_transcripts() -> Panel:
         empty="No transcript was refused: nothing needs to be done.",
         columns=(
             Column("Host", {"custom.minWidth": 150}),
-            Column("Times", {"unit": "short", "custom.width": 80}),
+            Column("Times", {"unit": COUNT, "custom.width": 80}),
             Column("Last", {"unit": "dateTimeAsSystem", "custom.width": 170}),
         ),
     )

@@ -9,6 +9,8 @@ APPROVED, DENIED, FAILED, OTHER = "#4189cc", "#dd7a1c", "#c9488f", "#848e9e"
 LINE = APPROVED
 GREEN, VIOLET, LIGHT_BLUE = "#2c9a75", "#9a6bd0", "#9cc5ea"
 NOTICE, BAD = "#c98a12", "#d64a41"
+# Behind white words.
+GOOD_GROUND, NOTICE_GROUND, BAD_GROUND, OTHER_GROUND = "#1f7f5f", "#a06800", "#c23b33", "#5d6674"
 OUTCOMES = {
     "approved": APPROVED,
     "confirmed": "#6ba7dd",
@@ -20,6 +22,8 @@ OUTCOMES = {
     "none": "#5d6674",
 }
 TIERS = {"haiku": GREEN, "sonnet": LINE, "opus": VIOLET, "no model": OTHER}
+# For series that nobody knows beforehand: shades of one colour. Grafana's palettes hold those of outcomes.
+DISTINCT: Json = {"mode": "shades", "fixedColor": LINE}
 # For a table's column: the text has the colour, not the cell.
 COLOUR_TEXT = {"type": "color-text"}
 
@@ -27,6 +31,14 @@ COLOUR_TEXT = {"type": "color-text"}
 def series(colours: Mapping[str, str]) -> tuple[Column, ...]:
     """Each series of a chart in its colour."""
     return tuple(Column(name, {"color": {"mode": "fixed", "fixedColor": colour}}) for name, colour in colours.items())
+
+
+def model_series() -> tuple[Column, ...]:
+    """Each model's series in the colour of its tier, where its name has it."""
+    return tuple(
+        Column(f"/{tier}/", {"color": {"mode": "shades", "fixedColor": colour}}, matcher="byRegexp")
+        for tier, colour in TIERS.items()
+    )
 
 
 def words(colours: Mapping[str, str]) -> Json:

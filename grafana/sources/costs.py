@@ -1,10 +1,10 @@
 """Costs: tokens and dollars, by time, model, agent and host."""
 
 from grafana.sources import links
-from grafana.sources.colours import LIGHT_BLUE, LINE, VIOLET, series
+from grafana.sources.colours import DISTINCT, LIGHT_BLUE, LINE, VIOLET, model_series, series
 from grafana.sources.dashboard import Dashboard, Row
 from grafana.sources.panel import Column, Panel
-from grafana.sources.panels import bars, ranking, table, tile
+from grafana.sources.panels import COUNT, DOLLARS, bars, ranking, table, tile
 
 NOTHING = (
     "Nothing cost anything in this time. Clients of the second generation send tokens and costs with their events."
@@ -22,22 +22,22 @@ def costs() -> Dashboard:
         since="now-30d",
         refresh="5m",
         rows=(
-            Row(3, ((cost(), 4), (today(), 4), (month(), 4), (projection(), 4), (tokens(), 4), (cache(), 4))),
-            Row(8, ((over_time(), 14), (by_model(), 10))),
-            Row(8, ((tokens_over_time(), 14), (by_agent(), 10))),
-            Row(9, ((details(), 16), (by_host(), 8))),
+            Row(2, ((cost(), 4), (today(), 4), (month(), 4), (projection(), 4), (tokens(), 4), (cache(), 4))),
+            Row(8, ((over_time(), 14), (by_agent(), 10))),
+            Row(8, ((tokens_over_time(), 14), (by_host(), 10))),
+            Row(9, ((details(), 24),)),
         ),
     )
 
 
 def cost() -> Panel:
     """Of the span."""
-    return tile("Cost", "US dollars in the span.", "costs/cost", unit="currencyUSD", decimals=2)
+    return tile("Cost", "US dollars in the span.", "costs/cost", unit=DOLLARS, decimals=2)
 
 
 def today() -> Panel:
     """Since midnight."""
-    return tile("Today", "Since midnight in the site's time zone.", "costs/today", unit="currencyUSD", decimals=2)
+    return tile("Today", "Since midnight in the site's time zone.", "costs/today", unit=DOLLARS, decimals=2)
 
 
 def month() -> Panel:
@@ -46,7 +46,7 @@ def month() -> Panel:
         "This month",
         "Since the first of the month in the site's time zone.",
         "costs/month",
-        unit="currencyUSD",
+        unit=DOLLARS,
         decimals=2,
     )
 
@@ -57,7 +57,7 @@ def projection() -> Panel:
         "By the month's end",
         "This month so far, and for each day that is left what a day of the last seven cost.",
         "costs/projection",
-        unit="currencyUSD",
+        unit=DOLLARS,
         decimals=2,
     )
 
@@ -86,7 +86,8 @@ def over_time() -> Panel:
         "costs/over_time",
         unit="currencyUSD",
         empty=NOTHING,
-        defaults={"color": {"mode": "palette-classic"}},
+        defaults={"color": DISTINCT},
+        columns=model_series(),
     )
 
 
@@ -102,11 +103,6 @@ def tokens_over_time() -> Panel:
     )
 
 
-def by_model() -> Panel:
-    """The dearest models."""
-    return _by("Cost by model in all", "US dollars by the model that was asked.", "costs/by_model")
-
-
 def by_agent() -> Panel:
     """The dearest agents."""
     return _by("Cost by agent", "US dollars by the agent that asked.", "costs/by_agent")
@@ -118,7 +114,7 @@ def by_host() -> Panel:
 
 
 def _by(title: str, description: str, sql: str) -> Panel:
-    return ranking(title, description, sql, unit="currencyUSD", decimals=2, colour=LINE)
+    return ranking(title, description, sql, unit=DOLLARS, decimals=2, colour=LINE)
 
 
 def details() -> Panel:
@@ -131,9 +127,9 @@ def details() -> Panel:
         columns=(
             Column("Agent", {"custom.minWidth": 130}),
             Column("Model", {"custom.minWidth": 170}),
-            Column("Events", {"unit": "short", "custom.width": 80}),
-            Column("Cost", {"unit": "currencyUSD", "decimals": 2, "custom.width": 80}),
-            Column("Cost an event", {"unit": "currencyUSD", "decimals": 5, "custom.width": 110}),
+            Column("Events", {"unit": COUNT, "custom.width": 90}),
+            Column("Cost", {"unit": DOLLARS, "decimals": 2, "custom.width": 90}),
+            Column("Cost an event", {"unit": DOLLARS, "decimals": 5, "custom.width": 110}),
             Column("Prompt", {"unit": "short", "custom.width": 80}),
             Column("Cached", {"unit": "percentunit", "decimals": 0, "custom.width": 75}),
             Column("Completion", {"unit": "short", "custom.width": 95}),

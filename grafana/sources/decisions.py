@@ -4,7 +4,7 @@ from grafana.sources import links
 from grafana.sources.colours import LINE, OUTCOMES, outcome_series, words
 from grafana.sources.dashboard import Dashboard, Row, Variable
 from grafana.sources.panel import Column, Panel
-from grafana.sources.panels import WRAPPED, bars, ranking, table
+from grafana.sources.panels import COUNT, WRAPPED, bars, ranking, table
 
 NOTHING = "No such decision in this time. Choose a longer time or other filters above."
 
@@ -41,7 +41,7 @@ def by_outcome() -> Panel:
         "Decisions by outcome",
         "Those that the filters leave, but for the text: by the hour up to 15 days, else by the day.",
         "decisions/by_outcome",
-        unit="short",
+        unit=COUNT,
         empty=NOTHING,
         columns=outcome_series(),
     )
@@ -53,7 +53,7 @@ def by_agent() -> Panel:
         "By agent",
         "Those that the filters leave, but for the text, by the agent that decided.",
         "decisions/by_agent",
-        unit="short",
+        unit=COUNT,
         colour=LINE,
     )
 
@@ -64,7 +64,7 @@ def by_tool() -> Panel:
         "By tool",
         "Those that the filters leave, but for the text, by the tool that was asked for.",
         "decisions/by_tool",
-        unit="short",
+        unit=COUNT,
         colour=LINE,
     )
 
@@ -79,11 +79,11 @@ def list_of_decisions() -> Panel:
         columns=(
             Column("Time", {"unit": "dateTimeAsSystem", "custom.width": 155}),
             Column("Outcome", {"custom.width": 80, **words(OUTCOMES)}),
-            Column("Agent", {"custom.width": 140}),
-            Column("Tool", {"custom.width": 80}),
+            Column("Agent", {"custom.width": 145}),
+            Column("Tool", {"custom.width": 85}),
             Column("Reason", {"custom.minWidth": 260, "custom.cellOptions": WRAPPED}),
             Column("Host", {"custom.width": 135}),
-            Column("Session", {"custom.width": 290, "links": [links.session_of_row().json()]}),
+            Column("Session", {"custom.width": 320, "links": [links.session_of_row().json()]}),
             Column("Latency", {"unit": "ms", "custom.width": 75}),
             Column("from", {"custom.hidden": True}),
             Column("to", {"custom.hidden": True}),

@@ -1,10 +1,10 @@
 """Hosts: the fleet, its gaps, clocks and versions."""
 
 from grafana.sources import links
-from grafana.sources.colours import BAD, COLOUR_TEXT, GREEN, LINE, NOTICE, OTHER, words
+from grafana.sources.colours import BAD, COLOUR_TEXT, DISTINCT, GREEN, LINE, NOTICE, OTHER, words
 from grafana.sources.dashboard import Dashboard, Row
 from grafana.sources.panel import Column, Panel, Step
-from grafana.sources.panels import bars, ranking, table, tile
+from grafana.sources.panels import COUNT, bars, ranking, table, tile
 
 NO_HOST = (
     "No host has sent an event yet. telemetryctl keys create HOST, on the server, makes the key that it sends with."
@@ -20,7 +20,7 @@ def hosts() -> Dashboard:
         datasource="telemetry-private",
         links=links.DASHBOARDS,
         rows=(
-            Row(3, ((active(), 6), (silent(), 6), (gone(), 6), (clock(), 6))),
+            Row(2, ((active(), 6), (silent(), 6), (gone(), 6), (clock(), 6))),
             Row(12, ((fleet(), 24),)),
             Row(8, ((over_time(), 16), (versions(), 8))),
         ),
@@ -75,7 +75,7 @@ def fleet() -> Panel:
             Column("State", {"custom.width": 90, **words(states)}),
             Column("Last seen", {"unit": "dateTimeFromNow", "custom.width": 140}),
             Column("Client", {"custom.width": 90}),
-            Column("Events", {"unit": "short", "custom.width": 90}),
+            Column("Events", {"unit": COUNT, "custom.width": 90}),
             Column("Denial rate", {"unit": "percentunit", "decimals": 1, "custom.width": 100}),
             Column("Error rate", {"unit": "percentunit", "decimals": 1, "custom.width": 100}),
             Column(
@@ -101,9 +101,9 @@ def over_time() -> Panel:
         "Events by host",
         "A host without a bar sent nothing then. By the hour up to 15 days, else by the day.",
         "hosts/over_time",
-        unit="short",
+        unit=COUNT,
         empty=NO_HOST,
-        defaults={"color": {"mode": "palette-classic"}},
+        defaults={"color": DISTINCT},
     )
 
 
@@ -113,6 +113,6 @@ def versions() -> Panel:
         "Client versions",
         "How many hosts of the last week run each version of the client.",
         "hosts/versions",
-        unit="short",
+        unit=COUNT,
         colour=LINE,
     )

@@ -10,7 +10,7 @@ RANGE = "${__url_time_range}"
 # Above each dashboard behind the login: the way to the others.
 DASHBOARDS: tuple[Json, ...] = (
     {
-        "title": "Telemetry",
+        "title": "Go to",
         "type": "dashboards",
         "tags": ["telemetry"],
         "asDropdown": True,

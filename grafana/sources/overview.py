@@ -4,26 +4,29 @@ A card of 800 x 450 px shows eight rows, and a ninth where no time can be picked
 to more ask for a login.
 """
 
-from grafana.sources.colours import BAD, COLOUR_TEXT, DENIED, LINE, NOTICE, outcome_series, tier_series
+from grafana.sources.colours import (
+    BAD,
+    BAD_GROUND,
+    COLOUR_TEXT,
+    DENIED,
+    GOOD_GROUND,
+    LINE,
+    NOTICE,
+    NOTICE_GROUND,
+    OTHER_GROUND,
+    outcome_series,
+    tier_series,
+)
 from grafana.sources.dashboard import Dashboard, Row
 from grafana.sources.links import decisions_of_agent, denied_decisions, failed_decisions
 from grafana.sources.panel import Column, Panel, Step
-from grafana.sources.panels import (
-    CHANGE_IS_BAD,
-    CHANGE_IS_GOOD,
-    CHANGE_IS_NEUTRAL,
-    bars,
-    chart,
-    ranking,
-    table,
-    tile,
-)
+from grafana.sources.panels import COUNT, DOLLARS, bars, chart, ranking, sentence, table, tile
 
 NO_EVENTS = (
     "No events in this time. telemetryctl keys create HOST, on the server, makes the key that a host sends with."
 )
 NO_DECISIONS = "No decisions in this time. They show here as soon as a host's hooks ask an agent."
-SINCE = "Below it stands the change against the same span before."
+SINCE = "Beside it stands the change against the same span before."
 
 
 def overview() -> Dashboard:
@@ -35,13 +38,30 @@ def overview() -> Dashboard:
         datasource="telemetry-public",
         timepicker={"hidden": True},
         rows=(
-            Row(2, ((denial_rate(), 6), (error_rate(), 6), (approval_rate(), 6), (latency_p95(), 6))),
-            Row(2, ((cost_today(), 6), (events(), 6), (sessions(), 6), (active(), 6))),
-            Row(5, ((decisions(), 15), (hosts(), 9))),
-            Row(8, ((agents(), 15), (tools(), 9))),
-            Row(8, ((latency(), 15), (models(), 9))),
-            Row(7, ((event_types(), 12), (hooks(), 12))),
+            Row(2, ((verdict(), 9), (denial_rate(), 5), (error_rate(), 5), (approval_rate(), 5))),
+            Row(2, ((sessions(), 4), (cost_today(), 5), (latency_p95(), 5), (events(), 5), (active(), 5))),
+            Row(5, ((decisions(), 14), (hosts(), 10))),
+            Row(8, ((agents(), 14), (tools(), 10))),
+            Row(8, ((latency(), 24),)),
+            Row(7, ((models(), 8), (event_types(), 8), (hooks(), 8))),
         ),
+    )
+
+
+def verdict() -> Panel:
+    """What /glance says, in its words."""
+    good = {"type": "value", "options": {"All is well": {"color": GOOD_GROUND, "index": 0}}}
+    high = {"type": "regex", "options": {"pattern": ".* are high", "result": {"color": BAD_GROUND, "index": 1}}}
+    nothing = {"type": "value", "options": {"Nothing here yet": {"color": OTHER_GROUND, "index": 2}}}
+    return sentence(
+        "Right now",
+        "The last hour against the week before: errors of 5 % and denials of 10 % are high at twice as many "
+        "as usual, and so are errors of 25 %. Hosts are silent after 15 minutes, unless the site is set otherwise.",
+        "overview/verdict",
+        value_size=22,
+        colour=NOTICE_GROUND,
+        defaults={"mappings": [good, high, nothing]},
+        options={"colorMode": "background_solid"},
     )
 
 
@@ -54,7 +74,7 @@ def denial_rate() -> Panel:
         unit="percentunit",
         decimals=1,
         steps=(Step(0.15, NOTICE), Step(0.3, BAD)),
-        change=CHANGE_IS_BAD,
+        change=True,
         links=(denied_decisions(),),
     )
 
@@ -68,7 +88,7 @@ def error_rate() -> Panel:
         unit="percentunit",
         decimals=1,
         steps=(Step(0.02, NOTICE), Step(0.05, BAD)),
-        change=CHANGE_IS_BAD,
+        change=True,
         links=(failed_decisions(),),
     )
 
@@ -77,11 +97,10 @@ def approval_rate() -> Panel:
     """Approved, confirmed, continued and succeeded over decisions."""
     return tile(
         "Approval rate",
-        f"Approved, confirmed, continued and succeeded decisions of all decisions. {SINCE}",
+        "Approved, confirmed, continued and succeeded decisions of all decisions.",
         "overview/approval_rate",
         unit="percentunit",
         decimals=1,
-        change=CHANGE_IS_GOOD,
     )
 
 
@@ -93,7 +112,7 @@ def latency_p95() -> Panel:
         "overview/latency_p95",
         unit="ms",
         steps=(Step(10_000, NOTICE), Step(30_000, BAD)),
-        change=CHANGE_IS_NEUTRAL,
+        change=True,
     )
 
 
@@ -103,7 +122,7 @@ def cost_today() -> Panel:
         "Cost today",
         "What the models cost since midnight in the site's time zone, in US dollars, whatever span is shown.",
         "overview/cost_today",
-        unit="currencyUSD",
+        unit=DOLLARS,
         decimals=2,
         empty="hidden",
     )
@@ -116,7 +135,7 @@ def events() -> Panel:
         f"All events of the span. {SINCE} Over more than 15 days, whole days count, under that whole hours.",
         "overview/events",
         unit="short",
-        change=CHANGE_IS_NEUTRAL,
+        change=True,
     )
 
 
@@ -124,22 +143,19 @@ def sessions() -> Panel:
     """How many sessions had an event."""
     return tile(
         "Sessions",
-        f"Different sessions that had an event in the span. {SINCE}",
+        "Different sessions that had an event in the span.",
         "overview/sessions",
         unit="short",
-        change=CHANGE_IS_NEUTRAL,
     )
 
 
 def active() -> Panel:
     """Hosts that are not silent, and agents."""
-    return tile(
+    return sentence(
         "Active",
         "Hosts that are not silent now, and agents that were asked anything in the span.",
         "overview/hosts_and_agents",
-        unit="short",
-        value_size=16,
-        columns=(Column("Hosts", {"unit": "suffix: hosts"}), Column("Agents", {"unit": "suffix: agents"})),
+        value_size=14,
     )
 
 
@@ -150,7 +166,7 @@ def decisions() -> Panel:
         "Confirmed, continued and succeeded count as approved. A bar is five minutes up to 12 hours, an hour up to "
         "15 days, else a day.",
         "overview/decisions",
-        unit="short",
+        unit=COUNT,
         empty=NO_DECISIONS,
         columns=outcome_series(),
     )
@@ -182,9 +198,9 @@ def agents() -> Panel:
         empty=NO_EVENTS,
         columns=(
             Column("Agent", {"custom.minWidth": 130, "links": [decisions_of_agent().json()]}),
-            Column("Events", {"unit": "short", "custom.width": 80}),
-            Column("Denials", {"unit": "short", "custom.width": 80}),
-            Column("Errors", {"unit": "short", "custom.width": 70}),
+            Column("Events", {"unit": COUNT, "custom.width": 80}),
+            Column("Denials", {"unit": COUNT, "custom.width": 80}),
+            Column("Errors", {"unit": COUNT, "custom.width": 70}),
             Column("p95", {"unit": "ms", "custom.width": 80}),
             Column("Last seen", {"unit": "dateTimeFromNow", "custom.width": 145}),
         ),
@@ -197,7 +213,7 @@ def tools() -> Panel:
         "Tools by denials",
         "Denied decisions by the tool that was asked for, the most denied first.",
         "overview/tools",
-        unit="short",
+        unit=COUNT,
         empty="No denials in this time",
         colour=DENIED,
     )
@@ -221,14 +237,14 @@ def models() -> Panel:
         "Events by model",
         "Events by the model that decided.",
         "overview/models",
-        unit="short",
+        unit=COUNT,
         colour=LINE,
     )
 
 
 def event_types() -> Panel:
     """Events by type."""
-    return ranking("Events by type", "Events by their type.", "overview/event_types", unit="short", colour=LINE)
+    return ranking("Events by type", "Events by their type.", "overview/event_types", unit=COUNT, colour=LINE)
 
 
 def hooks() -> Panel:
@@ -237,6 +253,6 @@ def hooks() -> Panel:
         "Events by hook",
         "Events by the client's hook that asked.",
         "overview/hooks",
-        unit="short",
+        unit=COUNT,
         colour=LINE,
     )

@@ -42,15 +42,18 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """How one column of a table, or one series, differs from the others. `properties` are Grafana's, by their ids."""
+    """How one column of a table, or one series, differs from the others. `properties` are Grafana's, by their ids; with
+    the matcher byRegexp the name is a pattern between slashes.
+    """
 
     name: str
     properties: Mapping[str, Any]
+    matcher: str = "byName"
 
     def json(self) -> Json:
         """As an override."""
         return {
-            "matcher": {"id": "byName", "options": self.name},
+            "matcher": {"id": self.matcher, "options": self.name},
             "properties": [{"id": key, "value": value} for key, value in self.properties.items()],
         }
 

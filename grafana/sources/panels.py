@@ -7,8 +7,9 @@ from grafana.sources.panel import Column, Json, Panel
 
 # For a table's column: a long text goes on in the next line.
 WRAPPED = {"type": "auto", "wrapText": True}
-# A tile's question answers with two rows, the span before and the span; Grafana shows the last one, and its change.
-CHANGE_IS_BAD, CHANGE_IS_GOOD, CHANGE_IS_NEUTRAL = "inverted", "standard", "same_as_value"
+# Units of Grafana's: numbers as they are, with a mark at the thousands, and dollars to the cent. "short" and
+# "currencyUSD" would make 1.50 K of 1500 and $1.48K of $1477.73.
+COUNT, DOLLARS = "locale", "prefix:$"
 
 
 def tile(
@@ -18,11 +19,14 @@ def tile(
     *,
     unit: str,
     empty: str = "none",
-    change: str = "",
+    change: bool = False,
     value_size: int = 26,
+    options: Json | None = None,
     **more: Any,
 ) -> Panel:
-    """One number, and how it changed where `change` says what a rise means."""
+    """One number, and with `change` how it changed: its question then answers with two rows, the span before and the
+    span. The change has the number's colour: whether it is bad, thresholds say.
+    """
     return Panel(
         kind="stat",
         title=title,
@@ -39,12 +43,19 @@ def tile(
             "orientation": "auto",
             "wideLayout": True,
             "text": {"valueSize": value_size, "percentSize": 13},
-            "showPercentChange": bool(change),
-            "percentChangeColorMode": change or CHANGE_IS_NEUTRAL,
+            "showPercentChange": change,
+            "percentChangeColorMode": "same_as_value",
             "reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": False},
+            **(options or {}),
         },
         **more,
     )
+
+
+def sentence(title: str, description: str, sql: str, *, options: Json | None = None, **more: Any) -> Panel:
+    """A few words instead of a number; `sql` always gives some."""
+    words = {"reduceOptions": {"calcs": ["lastNotNull"], "fields": "/.*/", "values": False}, **(options or {})}
+    return tile(title, description, sql, unit="string", empty="unknown", options=words, **more)
 
 
 def chart(

@@ -4,7 +4,7 @@ from grafana.sources import links
 from grafana.sources.colours import DENIED, FAILED, GREEN, LINE, OTHER, OUTCOMES, VIOLET, outcome_numbers, words
 from grafana.sources.dashboard import Dashboard, Row, Variable
 from grafana.sources.panel import Column, Panel, Step
-from grafana.sources.panels import WRAPPED, table, tile, timeline
+from grafana.sources.panels import COUNT, DOLLARS, WRAPPED, table, tile, timeline
 
 NOTHING = "No event of this session is kept. Write its host and its id above, or choose one in Sessions."
 ROLES = {"user": LINE, "assistant": GREEN, "tool": OTHER, "tool_result": OTHER, "system": VIOLET}
@@ -24,7 +24,7 @@ def session() -> Dashboard:
             Variable("session", "Session", "The session's id."),
         ),
         rows=(
-            Row(3, ((length(), 4), (events(), 4), (denials(), 4), (errors(), 4), (tokens(), 4), (cost(), 4))),
+            Row(2, ((length(), 4), (events(), 4), (denials(), 4), (errors(), 4), (tokens(), 4), (cost(), 4))),
             Row(10, ((what_happened(), 24),)),
             Row(10, ((list_of_events(), 24),)),
             Row(20, ((transcript(), 24),)),
@@ -73,7 +73,7 @@ def tokens() -> Panel:
 
 def cost() -> Panel:
     """US dollars."""
-    return tile("Cost", "What the models cost in this session.", "session/cost", unit="currencyUSD", decimals=3)
+    return tile("Cost", "What the models cost in this session.", "session/cost", unit=DOLLARS, decimals=3)
 
 
 def what_happened() -> Panel:
@@ -95,18 +95,18 @@ def list_of_events() -> Panel:
         "session/list",
         empty=NOTHING,
         columns=(
-            Column("Time", {"unit": "dateTimeAsSystem", "custom.width": 160}),
+            Column("Time", {"unit": "time:MM-DD HH:mm:ss", "custom.width": 120}),
             Column("Outcome", {"custom.width": 90, **words(OUTCOMES)}),
             Column("Type", {"custom.width": 125}),
             Column("Agent", {"custom.width": 135}),
             Column("Hook", {"custom.width": 100}),
-            Column("Tool", {"custom.width": 80}),
-            Column("Reason", {"custom.minWidth": 200, "custom.cellOptions": WRAPPED}),
-            Column("Input", {"custom.minWidth": 120, "custom.inspect": True}),
+            Column("Tool", {"custom.width": 85}),
+            Column("Reason", {"custom.minWidth": 260, "custom.cellOptions": WRAPPED}),
+            Column("Input", {"custom.width": 140, "custom.inspect": True}),
             Column("Latency", {"unit": "ms", "custom.width": 80}),
-            Column("Model", {"custom.width": 150}),
-            Column("Tokens", {"unit": "short", "custom.width": 80}),
-            Column("Cost", {"unit": "currencyUSD", "decimals": 4, "custom.width": 80}),
+            Column("Model", {"custom.width": 190}),
+            Column("Tokens", {"unit": COUNT, "custom.width": 80}),
+            Column("Cost", {"unit": DOLLARS, "decimals": 4, "custom.width": 80}),
         ),
     )
 
@@ -119,7 +119,7 @@ def transcript() -> Panel:
         "session/transcript",
         empty="This session has no transcript yet: clients send it to /api/v1/transcript when the session ends.",
         columns=(
-            Column("No.", {"unit": "short", "custom.width": 60}),
+            Column("No.", {"unit": COUNT, "custom.width": 60}),
             Column("Role", {"custom.width": 100, **words(ROLES)}),
             Column("Message", {"custom.cellOptions": WRAPPED}),
         ),

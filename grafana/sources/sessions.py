@@ -1,10 +1,10 @@
 """Sessions: which there were, and the way into each."""
 
 from grafana.sources import links
-from grafana.sources.colours import DENIED, FAILED, numbers
+from grafana.sources.colours import DENIED, DISTINCT, FAILED, numbers
 from grafana.sources.dashboard import Dashboard, Row, Variable
 from grafana.sources.panel import Column, Panel, Step
-from grafana.sources.panels import bars, table
+from grafana.sources.panels import COUNT, DOLLARS, bars, table
 
 NOTHING = "No such session in this time. Choose a longer time or other filters above."
 
@@ -34,9 +34,9 @@ def active() -> Panel:
         "Active sessions by host",
         "Sessions that had an event within the hour, over more than 15 days within the day.",
         "sessions/active",
-        unit="short",
+        unit=COUNT,
         empty=NOTHING,
-        defaults={"color": {"mode": "palette-classic"}},
+        defaults={"color": DISTINCT},
     )
 
 
@@ -48,17 +48,17 @@ def list_of_sessions() -> Panel:
         "sessions/list",
         empty=NOTHING,
         columns=(
-            Column("Began", {"unit": "dateTimeAsSystem", "custom.width": 160}),
             Column("Last event", {"unit": "dateTimeAsSystem", "custom.width": 160}),
+            Column("Session", {"custom.minWidth": 320, "links": [links.session_of_row().json()]}),
             Column("Host", {"custom.width": 150}),
-            Column("Session", {"custom.minWidth": 200, "links": [links.session_of_row().json()]}),
+            Column("Began", {"unit": "dateTimeAsSystem", "custom.width": 160}),
             Column("Length", {"unit": "dtdurations", "decimals": 0, "custom.width": 130}),
-            Column("Events", {"unit": "short", "custom.width": 80}),
-            Column("Denials", {"unit": "short", "custom.width": 80, **numbers((Step(1, DENIED),))}),
-            Column("Errors", {"unit": "short", "custom.width": 80, **numbers((Step(1, FAILED),))}),
-            Column("Tokens", {"unit": "short", "custom.width": 90}),
-            Column("Cost", {"unit": "currencyUSD", "decimals": 3, "custom.width": 90}),
-            Column("Messages", {"unit": "short", "custom.width": 90}),
+            Column("Events", {"unit": COUNT, "custom.width": 80}),
+            Column("Denials", {"unit": COUNT, "custom.width": 80, **numbers((Step(1, DENIED),))}),
+            Column("Errors", {"unit": COUNT, "custom.width": 80, **numbers((Step(1, FAILED),))}),
+            Column("Tokens", {"unit": COUNT, "custom.width": 90}),
+            Column("Cost", {"unit": DOLLARS, "decimals": 3, "custom.width": 90}),
+            Column("Messages", {"unit": COUNT, "custom.width": 90}),
             Column("from", {"custom.hidden": True}),
             Column("to", {"custom.hidden": True}),
         ),

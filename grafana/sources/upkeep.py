@@ -2,7 +2,7 @@
 
 from grafana.sources.colours import BAD, LINE, NOTICE
 from grafana.sources.panel import Column, Json, Panel, Step
-from grafana.sources.panels import chart, ranking, table, tile
+from grafana.sources.panels import COUNT, chart, ranking, table, tile
 
 HOUR = 3600
 
@@ -71,7 +71,7 @@ def tables() -> Panel:
         empty="There is no table: telemetryctl migrate makes them.",
         columns=(
             Column("Table", {"custom.minWidth": 200}),
-            Column("Rows", {"unit": "short", "custom.width": 100}),
+            Column("Rows", {"unit": COUNT, "custom.width": 100}),
             Column("Size", {"unit": "bytes", "custom.width": 100}),
             Column("Indexes", {"unit": "bytes", "custom.width": 100}),
             Column("A row", {"unit": "bytes", "custom.width": 90}),
@@ -117,6 +117,18 @@ def maintenance_age() -> Panel:
         decimals=0,
         empty="not yet",
         steps=(Step(26 * HOUR, NOTICE), Step(72 * HOUR, BAD)),
+    )
+
+
+def maintenance_failures() -> Panel:
+    """What its last run could not do."""
+    return tile(
+        "Maintenance failures",
+        "What its last run could not do. telemetryctl maintain, on the server, says what, and tries again.",
+        "collector/maintenance_failures",
+        unit="short",
+        empty="not yet",
+        steps=(Step(1, BAD),),
     )
 
 

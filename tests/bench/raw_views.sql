@@ -34,6 +34,7 @@ $$;
 
 CREATE VIEW {schema}.agent_days AS SELECT * FROM {schema}.every_event;
 CREATE VIEW {schema}.agent_recent AS SELECT * FROM {schema}.every_event;
+CREATE VIEW {schema}.agent_hours AS SELECT * FROM {schema}.every_event;
 CREATE VIEW {schema}.site AS SELECT * FROM reporting.site;
 CREATE VIEW {schema}.session_counts_by_hour AS
 SELECT "time", host, count(DISTINCT session_key) AS sessions FROM {schema}.every_event GROUP BY "time", host;

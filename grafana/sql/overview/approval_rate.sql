@@ -1,10 +1,2 @@
--- The span before, where anything was decided, and the span, where there is anything to take a share of.
-SELECT $__timeFrom()::timestamptz AS "time", sum(approved)::double precision / nullif(sum(decisions), 0) AS "Approval rate"
-FROM reporting.agents_between(
-    $__timeFrom()::timestamptz - ($__timeTo()::timestamptz - $__timeFrom()::timestamptz), $__timeFrom()::timestamptz)
-HAVING sum(approved) > 0
-UNION ALL
-SELECT $__timeTo()::timestamptz, sum(approved)::double precision / nullif(sum(decisions), 0)
+SELECT sum(approved)::double precision / nullif(sum(decisions), 0) AS "Approval rate"
 FROM reporting.agents_between($__timeFrom()::timestamptz, $__timeTo()::timestamptz)
-HAVING sum(decisions) > 0
-ORDER BY 1

@@ -1,10 +1,16 @@
--- The span before, where anything was denied, and the span, where there is anything to take a share of.
-SELECT $__timeFrom()::timestamptz AS "time", sum(denied)::double precision / nullif(sum(decisions), 0) AS "Denial rate"
-FROM reporting.agents_between(
-    $__timeFrom()::timestamptz - ($__timeTo()::timestamptz - $__timeFrom()::timestamptz), $__timeFrom()::timestamptz)
-HAVING sum(denied) > 0
-UNION ALL
-SELECT $__timeTo()::timestamptz, sum(denied)::double precision / nullif(sum(decisions), 0)
-FROM reporting.agents_between($__timeFrom()::timestamptz, $__timeTo()::timestamptz)
-HAVING sum(decisions) > 0
+-- The span before and the span. Infinity is what nothing can be compared with: Grafana then shows no change.
+WITH span AS (
+    SELECT sum(denied)::double precision / nullif(sum(decisions), 0) AS value
+    FROM reporting.agents_between($__timeFrom()::timestamptz, $__timeTo()::timestamptz)
+), before AS (
+    SELECT sum(denied)::double precision / nullif(sum(decisions), 0) AS value
+    FROM reporting.agents_between(
+        $__timeFrom()::timestamptz - ($__timeTo()::timestamptz - $__timeFrom()::timestamptz), $__timeFrom()::timestamptz)
+)
+SELECT "time", v.value AS "Denial rate"
+FROM span, before, LATERAL (VALUES
+    ($__timeFrom()::timestamptz, coalesce(nullif(before.value, 0), 'Infinity')),
+    ($__timeTo()::timestamptz, span.value)
+) AS v("time", value)
+WHERE span.value IS NOT NULL
 ORDER BY 1

@@ -1,10 +1,16 @@
--- The span before, where anything failed, and the span, where there is anything to take a share of.
-SELECT $__timeFrom()::timestamptz AS "time", sum(failed)::double precision / nullif(sum(events), 0) AS "Error rate"
-FROM reporting.agents_between(
-    $__timeFrom()::timestamptz - ($__timeTo()::timestamptz - $__timeFrom()::timestamptz), $__timeFrom()::timestamptz)
-HAVING sum(failed) > 0
-UNION ALL
-SELECT $__timeTo()::timestamptz, sum(failed)::double precision / nullif(sum(events), 0)
-FROM reporting.agents_between($__timeFrom()::timestamptz, $__timeTo()::timestamptz)
-HAVING sum(events) > 0
+-- The span before and the span. Infinity is what nothing can be compared with: Grafana then shows no change.
+WITH span AS (
+    SELECT sum(failed)::double precision / nullif(sum(events), 0) AS value
+    FROM reporting.agents_between($__timeFrom()::timestamptz, $__timeTo()::timestamptz)
+), before AS (
+    SELECT sum(failed)::double precision / nullif(sum(events), 0) AS value
+    FROM reporting.agents_between(
+        $__timeFrom()::timestamptz - ($__timeTo()::timestamptz - $__timeFrom()::timestamptz), $__timeFrom()::timestamptz)
+)
+SELECT "time", v.value AS "Error rate"
+FROM span, before, LATERAL (VALUES
+    ($__timeFrom()::timestamptz, coalesce(nullif(before.value, 0), 'Infinity')),
+    ($__timeTo()::timestamptz, span.value)
+) AS v("time", value)
+WHERE span.value IS NOT NULL
 ORDER BY 1

@@ -1,9 +1,16 @@
--- The span before, where it had any, and the span.
-SELECT $__timeFrom()::timestamptz AS "time", coalesce(sum(events), 0)::double precision AS "Events"
-FROM reporting.agents_between(
-    $__timeFrom()::timestamptz - ($__timeTo()::timestamptz - $__timeFrom()::timestamptz), $__timeFrom()::timestamptz)
-HAVING sum(events) > 0
-UNION ALL
-SELECT $__timeTo()::timestamptz, coalesce(sum(events), 0)::double precision
-FROM reporting.agents_between($__timeFrom()::timestamptz, $__timeTo()::timestamptz)
+-- The span before and the span. Infinity is what nothing can be compared with: Grafana then shows no change.
+WITH span AS (
+    SELECT coalesce(sum(events), 0)::double precision AS value
+    FROM reporting.agents_between($__timeFrom()::timestamptz, $__timeTo()::timestamptz)
+), before AS (
+    SELECT coalesce(sum(events), 0)::double precision AS value
+    FROM reporting.agents_between(
+        $__timeFrom()::timestamptz - ($__timeTo()::timestamptz - $__timeFrom()::timestamptz), $__timeFrom()::timestamptz)
+)
+SELECT "time", v.value AS "Events"
+FROM span, before, LATERAL (VALUES
+    ($__timeFrom()::timestamptz, coalesce(nullif(before.value, 0), 'Infinity')),
+    ($__timeTo()::timestamptz, span.value)
+) AS v("time", value)
+WHERE span.value IS NOT NULL
 ORDER BY 1

@@ -1,5 +1,7 @@
 -- Hosts that are not silent now, and agents that were asked anything in the span.
-SELECT
-    (SELECT count(*) FROM reporting.hosts WHERE NOT silent AND NOT gone)::double precision AS "Hosts",
-    (SELECT count(DISTINCT agent_name)
-     FROM reporting.agents_between($__timeFrom()::timestamptz, $__timeTo()::timestamptz))::double precision AS "Agents"
+SELECT hosts || CASE hosts WHEN 1 THEN ' host, ' ELSE ' hosts, ' END || agents || CASE agents WHEN 1 THEN ' agent' ELSE ' agents' END
+    AS "Active"
+FROM
+    (SELECT count(*) AS hosts FROM reporting.hosts WHERE NOT silent AND NOT gone) AS h,
+    (SELECT count(DISTINCT agent_name) AS agents
+     FROM reporting.agents_between($__timeFrom()::timestamptz, $__timeTo()::timestamptz)) AS a

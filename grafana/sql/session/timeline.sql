@@ -19,4 +19,8 @@ WITH told AS (
 SELECT ended - took AS "time", agent_name AS metric, outcome AS value FROM told
 UNION ALL
 SELECT ended, agent_name, NULL FROM told
+UNION ALL
+-- Grafana's own words for an empty timeline say nothing.
+SELECT $__timeFrom()::timestamptz, 'No event of this session in this time: choose a longer one above.', NULL
+WHERE NOT EXISTS (SELECT FROM told)
 ORDER BY 1, 3 NULLS FIRST

@@ -12,10 +12,10 @@ WITH newest AS MATERIALIZED (
     LIMIT 200
 )
 SELECT
-    min(first_at) AS "Began",
     max(last_at) AS "Last event",
-    host_id AS "Host",
     session_id AS "Session",
+    host_id AS "Host",
+    min(first_at) AS "Began",
     extract(epoch FROM max(last_at) - min(first_at))::double precision AS "Length",
     sum(events)::double precision AS "Events",
     sum(denied)::double precision AS "Denials",
