@@ -21,6 +21,6 @@ UNION ALL
 SELECT ended, agent_name, NULL FROM told
 UNION ALL
 -- Grafana's own words for an empty timeline say nothing.
-SELECT $__timeFrom()::timestamptz, 'No event of this session in this time: choose a longer one above.', NULL
+SELECT $__timeFrom()::timestamptz, 'Nothing in this time: choose a longer one', NULL
 WHERE NOT EXISTS (SELECT FROM told)
 ORDER BY 1, 3 NULLS FIRST
