@@ -21,6 +21,6 @@ UNION ALL
 SELECT ended, agent_name, NULL FROM told
 UNION ALL
 -- Grafana's own words for an empty timeline say nothing.
-SELECT $__timeFrom()::timestamptz, 'Nothing in this time: choose a longer one', NULL
+SELECT $__timeFrom()::timestamptz, 'Choose a longer time', NULL
 WHERE NOT EXISTS (SELECT FROM told)
 ORDER BY 1, 3 NULLS FIRST
