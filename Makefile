@@ -26,7 +26,8 @@ help: ## lists the targets
 run: $(VENV)/run.stamp ## starts a collector on 127.0.0.1:3001, on an embedded PostgreSQL 16 unless DATABASE_URL is set
 	@exec $(BIN)/python -m dev
 
-demo: $(VENV)/$(if $(GRAFANA_HOME),setup,run).stamp ## make run with thirty days of believable history and a live trickle, in a database of its own
+# Beside a Grafana it needs a little more.
+demo: $(VENV)/$(if $(GRAFANA_HOME)$(wildcard /usr/share/grafana/bin/grafana),setup,run).stamp ## make run with thirty days of believable history and a live trickle, in a database of its own
 	@exec $(BIN)/python -m dev demo
 
 demo-clean: $(VENV)/run.stamp ## removes the demo and its data, and nothing else

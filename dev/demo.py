@@ -15,21 +15,19 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn
 
 import psycopg
 
 from app.store import keys
 from dev.folder import home_folder, lock_folder
+from dev.grafana import GrafanaError, LocalGrafana, installed
 from dev.history import DAYS, History, bring_up_to_date
 from dev.leftover import clear_leftover
 from dev.programs import EmbeddedError
 from dev.run import VERSION, RunError, Running, greeting, key_for, start, until_stopped, watch
 from dev.story import SILENT_HOST, STUCK_HOST, Story
 from dev.trickle import Trickle
-
-if TYPE_CHECKING:
-    from dev.grafana import LocalGrafana
 
 STOP_SECONDS = 30.0
 
@@ -89,27 +87,24 @@ def _demo(environ: Mapping[str, str], home: Path, pause: Callable[[float], None]
 
 def start_grafana(
     environ: Mapping[str, str], home: Path, running: Running, pause: Callable[[float], None], started: ExitStack
-) -> "LocalGrafana | None":
-    """Starts a Grafana beside it, on the next port, where GRAFANA_HOME names one. Raises RunError."""
-    if not environ.get("GRAFANA_HOME"):
-        return None
-    from dev import grafana  # noqa: PLC0415 - needs more than make run does
-
+) -> LocalGrafana | None:
+    """Starts a Grafana beside it, on the next port, where there is one. Raises RunError."""
     try:
-        program = grafana.installed(environ)
-        assert program is not None
-        local = grafana.LocalGrafana(
+        program = installed(environ)
+        if program is None:
+            return None
+        local = LocalGrafana(
             program, home / "grafana", port=running.address[1] + 1, database_url=running.settings["DATABASE_URL"]
         )
         started.callback(local.stop)
         local.wait(pause)
         local.share_overview()
-    except grafana.GrafanaError as error:
+    except GrafanaError as error:
         raise RunError(str(error)) from None
     return local
 
 
-def _what_grafana_shows(grafana: "LocalGrafana | None") -> str:
+def _what_grafana_shows(grafana: LocalGrafana | None) -> str:
     if grafana is None:
         return ""
     return f"""

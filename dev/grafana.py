@@ -1,4 +1,4 @@
-"""A Grafana on loopback with this site's dashboards, where one is unpacked: GRAFANA_HOME says in which folder.
+"""A Grafana on loopback with this site's dashboards, where one is installed, or GRAFANA_HOME names an unpacked one.
 
 Its settings, datasources and dashboards are rendered from the templates that the playbook installs, so what one sees
 here is what a server shows; only addresses and folders are others. Its own database lies in a folder that survives.
@@ -22,11 +22,12 @@ from typing import Any
 from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict
 
-from dev import templates
 from dev.service import Service
 
 ROOT = Path(__file__).resolve().parents[1]
 SETTINGS = "/etc/grafana/"
+# Where Debian's package of Grafana has its program and pages.
+PACKAGE = Path("/usr/share/grafana")
 
 START_SECONDS = 120.0
 STOP_SECONDS = 10.0
@@ -37,16 +38,19 @@ class GrafanaError(Exception):
 
 
 def installed(environ: Mapping[str, str]) -> Path | None:
-    """The folder of Grafana's program and pages, or None where GRAFANA_HOME names none. Raises GrafanaError."""
+    """The folder of Grafana's program and pages: GRAFANA_HOME's, else the package's; None where there is neither.
+
+    Raises GrafanaError where GRAFANA_HOME names another folder.
+    """
     given = environ.get("GRAFANA_HOME")
-    if not given:
-        return None
-    home = Path(given)
-    if not (home / "bin" / "grafana").is_file() or not (home / "public" / "build").is_dir():
+    home = Path(given) if given else PACKAGE
+    if (home / "bin" / "grafana").is_file() and (home / "public" / "build").is_dir():
+        return home
+    if given:
         raise GrafanaError(
             f"GRAFANA_HOME must name an unpacked Grafana: there is no bin/grafana and public/build in {home}."
         )
-    return home
+    return None
 
 
 def render(folder: Path, database_url: str, variables: Mapping[str, Any] | None = None) -> Path:
@@ -54,6 +58,8 @@ def render(folder: Path, database_url: str, variables: Mapping[str, Any] | None 
     whoever comes; gives the settings' path. `variables` are the role's, where they are not at their defaults. Raises
     GrafanaError where the URL names no such database.
     """
+    from dev import templates  # noqa: PLC0415 - needs more than make run does
+
     socket_folder, database = _place(database_url)
     credentials = folder / "credentials"
     credentials.mkdir(parents=True, exist_ok=True)

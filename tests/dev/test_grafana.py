@@ -1,5 +1,6 @@
 """The Grafana beside `make demo`, with the stand-in where the real one cannot be had."""
 
+import shutil
 import sys
 import time
 from collections.abc import Iterator
@@ -49,8 +50,14 @@ def test_it_shows_and_shares_what_a_server_shows(grafana: LocalGrafana) -> None:
     assert grafana.complaints() == []
 
 
-def test_no_grafana_is_wanted_without_grafana_home(home: Path) -> None:
+def test_the_one_that_grafana_home_names_comes_before_the_one_that_is_installed(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dev.grafana.PACKAGE", tmp_path / "package")
     assert installed({}) is None
+    assert installed({"GRAFANA_HOME": str(home)}) == home
+    shutil.copytree(home, tmp_path / "package")
+    assert installed({}) == tmp_path / "package"
     assert installed({"GRAFANA_HOME": str(home)}) == home
 
 
