@@ -19,7 +19,7 @@ def create_app(settings: "Settings") -> "Flask":
     from app.context import Collector
     from app.glance.cache import Overviews, Pages
     from app.metrics import Metrics
-    from app.routes import glance, health, openapi, summary, telemetry, transcripts
+    from app.routes import glance, health, ingest, openapi, summary, telemetry, transcripts
     from app.store.database import Database
     from app.store.events import EventStore
     from app.store.looking import Looker
@@ -34,7 +34,7 @@ def create_app(settings: "Settings") -> "Flask":
     metrics = Metrics(settings.metrics_dir if settings.metrics_port else "", database, ping)
     looker = Looker(settings.database_url)
     overviews = Overviews(looker.look)
-    app.extensions["collector"] = Collector(
+    here = app.extensions["collector"] = Collector(
         settings, database, KeyRing(database), events, ping, metrics, looker, overviews, Pages(overviews)
     )
     # Flask runs these in reverse: the line is written last, when the answer is complete.
@@ -42,4 +42,5 @@ def create_app(settings: "Settings") -> "Flask":
     answers.install(app)
     for module in (telemetry, transcripts, health, summary, openapi, *((glance,) if settings.glance else ())):
         app.register_blueprint(module.blueprint)
+    app.wsgi_app = ingest.in_front_of(app.wsgi_app, here)  # type: ignore[assignment, method-assign]  # Flask's own way
     return app

@@ -3,6 +3,7 @@
 import logging
 import re
 import uuid
+from http import HTTPStatus
 
 from flask import Flask, Response, g, jsonify, request
 from werkzeug.exceptions import HTTPException
@@ -16,14 +17,15 @@ log = logging.getLogger(__name__)
 HARMLESS_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 
 
+STATUS_LINES = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
+
+
 def install(app: Flask) -> None:
     """Gives `app` request ids and error answers."""
     app.before_request(_begin)
     app.after_request(_finish)
-    app.register_error_handler(ApiError, _refuse)
-    app.register_error_handler(DatabaseUnavailable, _unavailable)
     app.register_error_handler(HTTPException, _http_error)
-    app.register_error_handler(Exception, _bug)
+    app.register_error_handler(Exception, _refuse)
 
 
 def new_request_id() -> str:
@@ -31,9 +33,24 @@ def new_request_id() -> str:
     return uuid.uuid4().hex
 
 
+def request_id(sent: str) -> str:
+    """The id that the proxy or the client chose, else a new one."""
+    return sent if HARMLESS_ID.fullmatch(sent) else new_request_id()
+
+
+def as_refusal(error: Exception, request_id: str) -> ApiError:
+    """What the client is told of `error`. A bug, which must never happen, goes to the log as a whole."""
+    if isinstance(error, ApiError):
+        return error
+    if isinstance(error, DatabaseUnavailable):
+        # The reason is the operator's, in the log; it may name hosts and users.
+        return Unavailable("The database is away or slow; nothing was acknowledged, send it again.")
+    log.error("unexpected error", exc_info=error, extra={"fields": {"request_id": request_id}})
+    return ApiError("The collector failed; its log tells why under this request id.")
+
+
 def _begin() -> None:
-    sent = request.headers.get("X-Request-Id", "")
-    g.request_id = sent if HARMLESS_ID.fullmatch(sent) else new_request_id()
+    g.request_id = request_id(request.headers.get("X-Request-Id", ""))
 
 
 def _finish(response: Response) -> Response:
@@ -41,14 +58,11 @@ def _finish(response: Response) -> Response:
     return response
 
 
-def _refuse(error: ApiError) -> tuple[Response, int, dict[str, str]]:
-    return jsonify(error.body()), error.status, error.headers()
-
-
-def _unavailable(error: DatabaseUnavailable) -> tuple[Response, int, dict[str, str]]:
-    # The reason is the operator's, in the log; it may name hosts and users.
-    g.log_fields = {**g.get("log_fields", {}), "reason": str(error)}
-    return _refuse(Unavailable("The database is away or slow; nothing was acknowledged, send it again."))
+def _refuse(error: Exception) -> tuple[Response, int, dict[str, str]]:
+    refusal = as_refusal(error, g.get("request_id"))
+    if refusal is not error:
+        g.log_fields = {**g.get("log_fields", {}), "reason": str(error)}
+    return jsonify(refusal.body()), refusal.status, refusal.headers()
 
 
 def _http_error(error: HTTPException) -> tuple[Response, int, dict[str, str]]:
@@ -58,10 +72,3 @@ def _http_error(error: HTTPException) -> tuple[Response, int, dict[str, str]]:
     headers = {"Allow": ", ".join(sorted(error.valid_methods or []))} if hasattr(error, "valid_methods") else {}
     body = {"error": messages.get(status, f"{error.name}."), "details": None}
     return jsonify(body), status, headers
-
-
-def _bug(error: Exception) -> tuple[Response, int]:
-    """What must never happen; the log has it whole, the client nothing."""
-    log.error("unexpected error", exc_info=error, extra={"fields": {"request_id": g.get("request_id")}})
-    body = {"error": "The collector failed; its log tells why under this request id.", "details": None}
-    return jsonify(body), 500

@@ -1,8 +1,12 @@
 """A request's body as JSON bytes: type and encoding checked, decompressed, never beyond the limit."""
 
 import zlib
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
 
-from flask import Request
+from werkzeug.http import parse_options_header
+from werkzeug.wsgi import get_input_stream
 
 from app.errors import BadRequest, TooLarge, UnsupportedMediaType
 
@@ -10,24 +14,29 @@ MIB = 2**20
 GZIP_WINDOW = 31
 
 
-def read_body(request: Request, limit: int) -> bytes:
-    """The body, at most `limit` bytes after decompression.
+def read_body(environ: Mapping[str, Any], limit: int) -> bytes:
+    """The body of a request (a WSGI environment), at most `limit` bytes after decompression.
 
     Raises UnsupportedMediaType, TooLarge, or BadRequest for gzip that is none.
     """
-    if request.mimetype != "application/json":
-        raise UnsupportedMediaType("Send the body as Content-Type: application/json.")
-    charset = request.mimetype_params.get("charset", "utf-8").lower()
-    if charset not in ("utf-8", "utf8", "us-ascii"):
-        raise UnsupportedMediaType("Send the body in UTF-8.")
-    encoding = request.headers.get("Content-Encoding", "identity").strip().lower()
+    _check_type(environ.get("CONTENT_TYPE", ""))
+    encoding = environ.get("HTTP_CONTENT_ENCODING", "identity").strip().lower()
     if encoding not in ("identity", "gzip", "x-gzip", ""):
         raise UnsupportedMediaType("Send the body as it is, or with Content-Encoding: gzip.")
     # A compressed body that is over the limit is over it all the more once it is decompressed.
-    if (request.content_length or 0) > limit:
+    if int(environ.get("CONTENT_LENGTH") or 0) > limit:
         raise _too_large(limit)
-    body = request.get_data(cache=False)
+    body: bytes = get_input_stream(environ).read()  # type: ignore[arg-type]  # an environment
     return _decompress(body, limit) if encoding.endswith("gzip") else body
+
+
+@lru_cache(maxsize=16)
+def _check_type(content_type: str) -> None:
+    mimetype, parameters = parse_options_header(content_type)
+    if mimetype.lower() != "application/json":
+        raise UnsupportedMediaType("Send the body as Content-Type: application/json.")
+    if parameters.get("charset", "utf-8").lower() not in ("utf-8", "utf8", "us-ascii"):
+        raise UnsupportedMediaType("Send the body in UTF-8.")
 
 
 def _decompress(body: bytes, limit: int) -> bytes:

@@ -1,19 +1,37 @@
 """What waitress leaves to us: when a request arrived, who queues with whom, refusals in JSON."""
 
 import json
+import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
 
 from waitress.channel import HTTPChannel
-from waitress.task import ErrorTask, ThreadedTaskDispatcher
+from waitress.parser import HTTPRequestParser
+from waitress.task import ErrorTask, ThreadedTaskDispatcher, WSGITask
 
 from app import deadline
 from app.answers import new_request_id
+from app.body import MIB
 from app.metrics import OTHER, Metrics
-from app.routes import glance, summary
+from app.routes import glance, ingest, summary
 from app.routes.health import PATH as HEALTH_PATH
 
+if TYPE_CHECKING:
+    from collections import deque
+
+    from _typeshed.wsgi import WSGIApplication, WSGIEnvironment
+
+# Threads that take batches: while one waits for its commit, the other checks what came meanwhile. More would only get
+# in each other's way, for Python runs one at a time.
+BATCH_THREADS = 2
+# In one commit, or what one request brings: it bounds how long a group takes, and its memory.
+MOST_EVENTS = 500
+MOST_BYTES = 2 * MIB
 LOOKING_PATHS = (glance.PATH, summary.PATH)
+
+
+log = logging.getLogger(__name__)
 
 
 class Refusal(ErrorTask):
@@ -33,19 +51,96 @@ class Refusal(ErrorTask):
         self.write(body)
 
 
+class Task(WSGITask):
+    """A request; one that was begun before, with others, is only ended here."""
+
+    request: "Request"  # type: ignore[assignment]  # waitress says it is an error
+
+    def execute(self) -> None:
+        """Runs the application, or what is left of it."""
+        begun, self.request.begun = self.request.begun, None
+        if begun is None:
+            super().execute()
+            return
+        body = begun.body()
+        self.status, self.response_headers = begun.status, begun.headers
+        self.content_length = len(body)
+        # One write, and so one packet, for both.
+        self.channel.write_soon(self.build_response_header() + body)
+        self.wrote_header = self.complete = True
+
+
+class Begun:
+    """A request that the application was called for, and whose answer was not asked for yet."""
+
+    def __init__(self, application: "WSGIApplication", environ: "WSGIEnvironment") -> None:
+        self.status = ""
+        self.headers: list[tuple[str, str]] = []
+        self.result: Iterable[bytes] = application(environ, self._start_response)
+
+    def body(self) -> bytes:
+        """The answer; `status` and `headers` are known then."""
+        result, self.result = self.result, ()
+        # It refers to this object, and nothing is to wait for a collector of circles.
+        return b"".join(result)
+
+    def _start_response(self, status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
+        self.status, self.headers = status, headers
+
+
+class Request(HTTPRequestParser):
+    """A request, and how far it has come."""
+
+    begun: Begun | None = None
+
+
 class Channel(HTTPChannel):
     """A client's connection. Knows when its request was complete, and says good-bye while we stop."""
 
+    task_class = Task
     error_task_class = Refusal
+    parser_class = Request
     arrived = 0.0
+    requests: list[Request]
+
+    def begin(self) -> Iterable[bytes]:
+        """Calls the application for the next request, without asking for its answer; gives what it gave."""
+        deadline.begin(self.arrived)
+        try:
+            request = self.requests[0]
+            environ = WSGITask(self, request).get_environment()  # type: ignore[arg-type]  # as above
+            request.begun = Begun(self.server.application, environ)
+        except Exception:
+            # It is tried again on its own, and has waitress' answer if need be.
+            log.exception("unexpected error")
+            return ()
+        return request.begun.result
 
     def service(self) -> None:
-        """Answers one request, in a worker thread."""
+        """Answers one request, in a worker thread; a batch together with the others that wait."""
+        dispatcher = self.server.task_dispatcher
+        if isinstance(dispatcher, Dispatcher) and is_batch(self):
+            dispatcher.together(self)
+        else:
+            self.answer()
+
+    def answer(self) -> None:
+        """Answers one request."""
         deadline.begin(self.arrived)
         dispatcher = self.server.task_dispatcher
+        request = self.requests[0]
         if isinstance(dispatcher, Dispatcher) and dispatcher.stopping:
-            self.requests[0].headers["CONNECTION"] = "close"  # type: ignore[index]  # a dict, says waitress
+            request.headers["CONNECTION"] = "close"  # type: ignore[index]  # a dict, says waitress
         super().service()
+        if request.begun is not None:
+            # The client is gone. What became of its events is for the log and the metrics all the same.
+            request.begun.body()
+
+
+def is_batch(channel: Channel) -> bool:
+    """Whether its next request is one that is stored together with others."""
+    request: Any = channel.requests[0]
+    return request.error is None and request.path == ingest.PATH and request.command == "POST"
 
 
 class Errand:
@@ -59,10 +154,10 @@ class Errand:
 
 
 class Dispatcher(ThreadedTaskDispatcher):
-    """Worker threads, one more for health checks, and one for those who look.
+    """Threads for batches, for health checks, for those who look, and for everything else.
 
     Health checks must not wait behind a hundred batches, and no batch behind a question to the database by somebody who
-    looks, however many do.
+    looks, however many do, nor behind large transcripts.
     """
 
     def __init__(self, threads: int, metrics: Metrics) -> None:
@@ -73,7 +168,14 @@ class Dispatcher(ThreadedTaskDispatcher):
         self._health.set_thread_count(1)
         self._looks = ThreadedTaskDispatcher()
         self._looks.set_thread_count(1)
+        self._batches = ThreadedTaskDispatcher()
+        self._batches.set_thread_count(BATCH_THREADS)
         self.set_thread_count(threads)
+
+    @property
+    def waiting(self) -> int:
+        """How many requests wait for a thread."""
+        return sum(len(each.queue) for each in (self, self._health, self._looks, self._batches))
 
     # What waitress calls a task here is a channel; its published types say otherwise.
     def add_task(self, task: Channel) -> None:  # type: ignore[override]
@@ -82,14 +184,44 @@ class Dispatcher(ThreadedTaskDispatcher):
         path = getattr(task.requests[0], "path", "")
         if path == HEALTH_PATH:
             self._health.add_task(task)  # type: ignore[arg-type]
+        elif is_batch(task):
+            self._batches.add_task(task)  # type: ignore[arg-type]
         elif path in LOOKING_PATHS:
             self._looks.add_task(task)  # type: ignore[arg-type]
         else:
             super().add_task(task)  # type: ignore[arg-type]
 
+    def together(self, first: Channel) -> None:
+        """Answers this batch and the others that wait: checks each, stores all in one commit, answers each."""
+        group, waiting, events, size = [first], [], 0, 0
+        for channel in group:
+            result = channel.begin()
+            if isinstance(result, ingest.Ingestion) and result.delivery:
+                waiting.append(result)
+                events += len(result.delivery.events)
+                size += result.size
+            if events < MOST_EVENTS and size < MOST_BYTES:
+                group += self._next_batch()
+        ingest.commit(waiting)
+        for channel in group:
+            try:
+                channel.answer()
+            except Exception:
+                # The others go on.
+                log.exception("unexpected error")
+
+    def _next_batch(self) -> list[Channel]:
+        with self._batches.lock:
+            queue: deque[Any] = self._batches.queue
+            return [queue.popleft()] if queue and isinstance(queue[0], Channel) else []
+
     def do(self, work: Callable[[], None]) -> None:
         """Has `work` done by a worker thread, after the requests that wait."""
         super().add_task(Errand(work))  # type: ignore[arg-type]
+
+    def do_between_batches(self, work: Callable[[], None]) -> None:
+        """Has `work` done by a thread that takes batches."""
+        self._batches.add_task(Errand(work))  # type: ignore[arg-type]
 
     def do_between_health_checks(self, work: Callable[[], None]) -> None:
         """Has `work` done by the thread that answers health checks."""

@@ -46,7 +46,9 @@ class Settings:
     port: int = _setting("PORT", "Port to listen on where no socket is handed over.", 3001, low=0, high=65535)
 
     # Enough to keep a commit in flight per core and decode the next batch meanwhile; more only adds switching.
-    threads: int = _setting("TELEMETRY_THREADS", "Requests worked on at once, per process.", 8, low=1, high=256)
+    threads: int = _setting(
+        "TELEMETRY_THREADS", "Requests other than batches worked on at once, per process.", 4, low=1, high=256
+    )
     pool_size: int = _setting(
         "TELEMETRY_POOL_SIZE", "Database connections for requests, per process.", 4, low=1, high=100
     )

@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 FIRST_LISTEN_FD = 3
 # Above every route's own limit: a body is read whole and refused in JSON, rather than cut off while it is sent.
 BODY_LIMIT = 64 * MIB
+RECEIVED_BYTES = 128 * 1024
 # While stopping: how long an idle connection stays, so that what the proxy has just sent on it is still answered.
 LINGER_SECONDS = 0.5
 
@@ -48,6 +49,8 @@ def serve(settings: Settings) -> None:
         sockets=sockets,
         ident=None,
         connection_limit=settings.connections,
+        # A batch of a hundred events in one piece, or a few.
+        recv_bytes=RECEIVED_BYTES,
         # select() ends at descriptor 1023.
         asyncore_use_poll=True,
         max_request_body_size=BODY_LIMIT,
@@ -64,7 +67,7 @@ def serve(settings: Settings) -> None:
 
     def observe() -> None:
         connected = sum(len(server.active_channels) for server in servers)  # type: ignore[arg-type, misc]  # a dict
-        here.metrics.observe(queue=len(dispatcher.queue), connections=connected)
+        here.metrics.observe(queue=dispatcher.waiting, connections=connected)
 
     if settings.metrics_port:
         MetricsPort(settings.metrics_port, here.metrics, observe).start()
@@ -79,7 +82,7 @@ def serve(settings: Settings) -> None:
     if settings.watchdog_seconds:
         # What waits for the loop goes through the trigger, as every answer does.
         loop = servers[0].trigger.pull_trigger  # type: ignore[attr-defined]  # no int, as its types say
-        parts = (loop, dispatcher.do, dispatcher.do_between_health_checks)
+        parts = (loop, dispatcher.do, dispatcher.do_between_batches, dispatcher.do_between_health_checks)
         Watchdog(settings.notify_socket, settings.watchdog_seconds, parts).start()
     log.info("listening", extra={"fields": {"addresses": [_address(sock) for sock in sockets]}})
     while not dispatcher.stopping:

@@ -75,17 +75,15 @@ class BulkLoader:
             yield len(chunk)
 
     def _load(self, events: list[Event]) -> None:
-        series = [_series(event) for event in events]
-        sessions: list[Words] = [(event["hostId"], event["sessionId"]) for event in events]
         folders: list[Words] = [(event["workingDir"],) for event in events]
-        series_keys = self._series.keys(self._connection, set(series))
-        session_keys = self._sessions.keys(self._connection, set(sessions))
-        folder_keys = self._working_dirs.keys(self._connection, set(folders))
         received = [_received(event, self._behind.get(event["hostId"])) for event in events]
-        keys = (
-            f"{series_keys[words]}\t{session_keys[session]}\t{folder_keys[folder]}"
-            for words, session, folder in zip(series, sessions, folders, strict=True)
+        numbers = zip(
+            self._series.numbers(self._connection, [_series(event) for event in events]),
+            self._sessions.numbers(self._connection, [(event["hostId"], event["sessionId"]) for event in events]),
+            self._working_dirs.numbers(self._connection, folders),
+            strict=True,
         )
+        keys = (f"{series}\t{session}\t{folder}" for series, session, folder in numbers)
         with self._connection.transaction():
             self._copy(
                 COPY_IDENTITIES, (f"{_identity(event)}\t{at}\n" for event, at in zip(events, received, strict=True))

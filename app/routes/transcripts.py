@@ -77,7 +77,7 @@ def _receive(stack: ExitStack) -> Upload:
     expected = (request.content_length or 0) * (GZIP_FACTOR if "Content-Encoding" in request.headers else 1)
     if expected > LARGE_BODY:
         stack.enter_context(_in_turn())
-    body = read_body(request, BODY_LIMIT)
+    body = read_body(request.environ, BODY_LIMIT)
     if len(body) > LARGE_BODY >= expected:
         stack.enter_context(_in_turn())
     return load_upload(body, g.key.host_id)

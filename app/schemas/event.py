@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
 from marshmallow import EXCLUDE, Schema
 
 from app.schemas.fields import Flag, Instant, Number, Object, Text, Whole
-from app.schemas.quick import QuickSchema
+from app.schemas.quick import Completion, Doubtful, values_type
 
 TOKENS = 10**12
 COUNT = 2**31 - 1
@@ -93,16 +94,21 @@ class EventSchema(Schema):
 
 EVENT = EventSchema()
 KNOWN = frozenset(field.data_key or name for name, field in EVENT.fields.items())
-_QUICK = QuickSchema(EVENT)
+# An event's values by the schema's names, None where one is absent.
+Values = values_type(EVENT)
+complete = Completion(EVENT).complete
 
 
-def load_event(content: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The fields of an event (JSON `content` without nulls) by attribute name, and those that the schema does not know.
+def load_event(content: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
+    """The `Values` of an event (JSON `content` without nulls), and the fields that the schema does not know.
 
     Raises marshmallow's ValidationError.
     """
-    quick = _QUICK.load(content)
-    if quick is not None:
-        return quick
-    values: dict[str, Any] = EVENT.load(content)
-    return values, {name: value for name, value in content.items() if name not in KNOWN}
+    unknown = {name: value for name, value in content.items() if name not in KNOWN}
+    known = {name: value for name, value in content.items() if name in KNOWN} if unknown else content
+    try:
+        values: Any = msgspec.convert(known, Values)
+        complete(values)
+    except (msgspec.ValidationError, Doubtful):
+        values = Values(**EVENT.load(known))
+    return values, unknown

@@ -16,6 +16,8 @@ from collections import Counter
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
+
 YEAR_ONE = datetime(1, 1, 1, tzinfo=UTC)
 TIME_UNIT_SECONDS = 128
 # Floats are exact integers up to here; beyond, 1e300 and its 301 digits are better not made equal.
@@ -32,9 +34,7 @@ class Identifier:
         """The identity of the event with JSON `content`, as 32 hex digits; `occurred_at` is its timestamp in UTC."""
         event_id = content.get("eventId")
         if event_id is not None:
-            return hashlib.blake2b(
-                _canonical([content["hostId"], event_id]), digest_size=16, person=b"event id"
-            ).hexdigest()
+            return by_event_id(content["hostId"], event_id)
         canonical = _canonical({name: value for name, value in content.items() if value is not None})
         ordinal = self._seen[canonical]
         self._seen[canonical] += 1
@@ -45,6 +45,14 @@ class Identifier:
             return content_hash.hexdigest()
         units = int((occurred_at - YEAR_ONE).total_seconds()) // TIME_UNIT_SECONDS
         return units.to_bytes(4).hex() + content_hash.hexdigest()
+
+
+def by_event_id(host_id: str, event_id: str) -> str:
+    """The identity of an event that has an eventId, as 32 hex digits."""
+    plain = host_id.isascii() and event_id.isascii() and host_id.isprintable() and event_id.isprintable()
+    # For plain text there is one spelling anyway.
+    spelt = msgspec.json.encode((host_id, event_id)) if plain else _canonical([host_id, event_id])
+    return hashlib.blake2b(spelt, digest_size=16, person=b"event id").hexdigest()
 
 
 def _canonical(value: Any) -> bytes:

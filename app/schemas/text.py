@@ -7,6 +7,7 @@ from typing import Any
 MAX_DEPTH = 100
 # JSON can spell both, and JavaScript cuts strings through the middle of a pair; PostgreSQL holds neither.
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+_ESCAPES = re.compile(rb"\\u(0000|[dD][89a-fA-F])")
 REPLACEMENT = "\ufffd"
 
 
@@ -21,9 +22,10 @@ def storable(value: Any) -> Any:
     return value
 
 
-def needs_care(raw: bytes) -> bool:
-    """Whether the JSON text `raw` can hold what `storable` replaces: only an escape can spell it."""
-    return b"\\u" in raw
+def needs_care(text: bytes) -> bool:
+    """Whether the JSON `text` can hold what `storable` replaces: only an escape can spell it."""
+    # The first look is at the speed of memory.
+    return b"\\u" in text and _ESCAPES.search(text) is not None
 
 
 def may_be_deep(text: bytes | bytearray, start: int = 0) -> bool:
@@ -31,10 +33,12 @@ def may_be_deep(text: bytes | bytearray, start: int = 0) -> bool:
     return text.count(b"[", start) + text.count(b"{", start) > MAX_DEPTH
 
 
-def too_deep(value: Any) -> bool:
-    """Whether the decoded `value` nests deeper than MAX_DEPTH, told level by level."""
+def too_deep(value: Any, depth: int = MAX_DEPTH) -> bool:
+    """Whether the decoded `value` nests deeper than `depth`, told level by level."""
     level = [value] if isinstance(value, dict | list) else []
-    for _ in range(MAX_DEPTH):
+    for _ in range(depth):
+        if not level:
+            return False
         level = [
             child
             for parent in level

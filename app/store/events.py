@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -48,10 +49,22 @@ MEASURES = {
 }
 KEYS = {"series_key": "integer", "session_key": "bigint", "working_dir_key": "integer", "attributes": "json"}
 _COLUMNS = ", ".join((*KEYS, *MEASURES))
+_WORDS = attrgetter(*(name for name in SERIES if name != "outcome"))
+_OUTCOME = SERIES.index("outcome")
+_SESSION = attrgetter("host_id", "session_id")
+_MEASURES = attrgetter(*MEASURES)
+# What is None is left out of the JSON.
+_Row = msgspec.defstruct(
+    "_Row",
+    [(name, Any, None) for name in ("identity", "occurred_at", *KEYS, *MEASURES)],
+    omit_defaults=True,
+    gc=False,
+)
 _TYPES = ", ".join(f"{name} {kind}" for name, kind in {**KEYS, **MEASURES}.items())
 
 # One statement is one transaction and one round trip. Identities are inserted in their order, so that two batches
-# with the same events wait for each other and never in a circle; the one that waited finds duplicates, committed.
+# with the same events wait for each other and never in a circle; the one that waited finds duplicates, committed. It
+# gives the identities that were there before.
 STORE = f"""
 WITH incoming AS MATERIALIZED (
     SELECT * FROM json_to_recordset(%s) AS r(identity uuid, occurred_at timestamptz, {_TYPES})
@@ -62,9 +75,8 @@ WITH incoming AS MATERIALIZED (
 ), stored AS (
     INSERT INTO telemetry_events (occurred_at, received_at, {_COLUMNS})
     SELECT coalesce(occurred_at, now()), now(), {_COLUMNS} FROM incoming JOIN fresh USING (identity)
-    RETURNING 1
 )
-SELECT count(*) FROM stored
+SELECT replace(identity::text, '-', '') FROM incoming WHERE identity NOT IN (SELECT identity FROM fresh)
 """
 
 # An event with neither eventId nor timestamp is a repeat for an hour only: its older identity makes room.
@@ -77,23 +89,32 @@ DELETE FROM event_identities WHERE identity IN (
 
 @dataclass(slots=True)
 class Event:
-    """A checked event: `values` by the schema's attribute names, `attributes` what the schema does not know."""
+    """A checked event: `values` has the schema's attributes, None where one is absent, `attributes` what else came."""
 
     identity: str
     # With neither eventId nor timestamp an equal event is a repeat for an hour only.
     passing: bool
     outcome: str
-    values: Mapping[str, Any]
+    values: Any
     attributes: Mapping[str, Any]
 
     def series(self) -> tuple[str | None, ...]:
         """The words that everything counts by, in the order of SERIES."""
-        return tuple(self.outcome if name == "outcome" else self.values.get(name) for name in SERIES)
+        words = _WORDS(self.values)
+        return (*words[:_OUTCOME], self.outcome, *words[_OUTCOME:])
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """What one request brings: events to store, and rejected ones for quarantine."""
+
+    events: Sequence[Event]
+    rejected: Sequence[Quarantined] = ()
 
 
 @dataclass(slots=True)
 class Stored:
-    """What became of a batch: `accepted` events are in the database, `duplicates` of them were before."""
+    """What became of a delivery: `accepted` events are in the database, `duplicates` of them were before."""
 
     accepted: int = 0
     duplicates: int = 0
@@ -102,7 +123,7 @@ class Stored:
 
 
 class EventStore:
-    """Stores events exactly once, and rejected ones in quarantine, in one commit."""
+    """Stores events exactly once, and rejected ones in quarantine; several deliveries share one commit."""
 
     def __init__(self) -> None:
         self._series = WordTable("series", "series_key", SERIES)
@@ -114,72 +135,70 @@ class EventStore:
         for table in (self._series, self._sessions, self._working_dirs):
             table.forget()
 
-    def store(
-        self, connection: BoundedConnection, events: Sequence[Event], rejected: Sequence[Quarantined] = ()
-    ) -> Stored:
-        """Stores `events` and quarantines `rejected`; all of it is committed when this returns.
+    def store(self, connection: BoundedConnection, deliveries: Sequence[Delivery]) -> list[Stored]:
+        """Stores all of them; everything is committed when this returns what became of each.
 
-        Should PostgreSQL refuse a value that the schema let through, each event is tried alone, so that the bad one
-        costs none of its neighbours.
+        Should PostgreSQL refuse a value that the schema let through, each delivery is tried alone, then each event, so
+        that the bad one costs none of its neighbours.
         """
         try:
-            return self._store(connection, events, rejected)
+            return self._store(connection, deliveries)
         except (psycopg.DataError, psycopg.IntegrityError) as error:
-            if len(events) <= 1 and not rejected:
-                return Stored(refused={0: str(error).splitlines()[0]})
-        total = self._store(connection, (), rejected)
-        for index, event in enumerate(events):
-            one = self.store(connection, (event,))
+            reason = str(error).splitlines()[0]
+        if len(deliveries) > 1:
+            return [self.store(connection, (delivery,))[0] for delivery in deliveries]
+        (delivery,) = deliveries
+        if len(delivery.events) <= 1 and not delivery.rejected:
+            return [Stored(refused={0: reason})]
+        (total,) = self._store(connection, (Delivery((), delivery.rejected),))
+        for index, event in enumerate(delivery.events):
+            (one,) = self.store(connection, (Delivery((event,)),))
             total.accepted += one.accepted
             total.duplicates += one.duplicates
             total.refused.update(dict.fromkeys((index for _ in one.refused), "".join(one.refused.values())))
-        return total
+        return [total]
 
-    def _store(self, connection: BoundedConnection, events: Sequence[Event], rejected: Sequence[Quarantined]) -> Stored:
-        # The first of those with one identity; a client's eventId may stand twice in a request.
+    def _store(self, connection: BoundedConnection, deliveries: Sequence[Delivery]) -> list[Stored]:
+        # The first of those with one identity; a client's eventId may stand twice in a request, and in several.
         unique: dict[str, Event] = {}
-        for event in events:
-            unique.setdefault(event.identity, event)
-        rows = msgspec.json.encode(self._rows(connection, unique.values())).decode() if unique else ""
+        for delivery in deliveries:
+            for event in delivery.events:
+                unique.setdefault(event.identity, event)
+        rejected = [item for delivery in deliveries for item in delivery.rejected]
+        rows = self._rows(connection, list(unique.values())) if unique else ""
         passing = [event.identity for event in unique.values() if event.passing]
         if not (passing or rejected):
-            fresh = _insert(connection, rows)
+            known = _insert(connection, rows)
         else:
             with connection.transaction():
                 if passing:
                     connection.execute(EXPIRE, (passing,))
-                fresh = _insert(connection, rows)
+                known = _insert(connection, rows)
                 quarantine.add(connection, rejected)
-        return Stored(accepted=len(events), duplicates=len(events) - fresh)
+        return [_stored(delivery, known) for delivery in deliveries]
 
-    def _rows(self, connection: BoundedConnection, events: Sequence[Event] | Any) -> list[dict[str, Any]]:
-        series = self._series.keys(connection, {event.series() for event in events})
-        sessions = self._sessions.keys(connection, {_session(event) for event in events})
-        folders = {(event.values["working_dir"],) for event in events if "working_dir" in event.values}
-        working_dirs = self._working_dirs.keys(connection, folders) if folders else {}
+    def _rows(self, connection: BoundedConnection, events: Sequence[Event]) -> str:
+        """The events as STORE takes them."""
+        series = self._series.numbers(connection, [event.series() for event in events])
+        sessions = self._sessions.numbers(connection, [_SESSION(event.values) for event in events])
+        folders = [(event.values.working_dir,) for event in events if event.values.working_dir is not None]
+        working_dirs = iter(self._working_dirs.numbers(connection, folders))
         rows = []
-        for event in events:
-            row = {name: event.values[name] for name in MEASURES if name in event.values}
-            row["identity"] = event.identity
-            row["series_key"] = series[event.series()]
-            row["session_key"] = sessions[_session(event)]
-            if "working_dir" in event.values:
-                row["working_dir_key"] = working_dirs[(event.values["working_dir"],)]
-            if "timestamp" in event.values:
-                row["occurred_at"] = event.values["timestamp"]
-            if event.attributes:
-                row["attributes"] = event.attributes
-            rows.append(row)
-        return rows
+        for event, series_key, session_key in zip(events, series, sessions, strict=True):
+            values = event.values
+            working_dir_key = None if values.working_dir is None else next(working_dirs)
+            keys = session_key, working_dir_key, event.attributes or None
+            rows.append(_Row(event.identity, values.timestamp, series_key, *keys, *_MEASURES(values)))
+        return msgspec.json.encode(rows).decode()
 
 
-def _session(event: Event) -> tuple[str | None, ...]:
-    return event.values["host_id"], event.values["session_id"]
+def _insert(connection: BoundedConnection, rows: str) -> set[str]:
+    """The identities that were there before."""
+    return {identity for (identity,) in connection.execute(STORE, (rows,), prepare=True)} if rows else set()
 
 
-def _insert(connection: BoundedConnection, rows: str) -> int:
-    if not rows:
-        return 0
-    counted = connection.execute(STORE, (rows,), prepare=True).fetchone()
-    assert counted is not None
-    return int(counted[0])
+def _stored(delivery: Delivery, known: set[str]) -> Stored:
+    """What became of it; its events are known from then on."""
+    fresh = {event.identity for event in delivery.events} - known
+    known |= fresh
+    return Stored(accepted=len(delivery.events), duplicates=len(delivery.events) - len(fresh))

@@ -37,8 +37,8 @@ class WordTable:
         with self._lock:
             self._keys = {}
 
-    def keys(self, connection: BoundedConnection, wanted: Iterable[Words]) -> dict[Words, int]:
-        """The number of each of `wanted` (a value a column), stored where it is new.
+    def numbers(self, connection: BoundedConnection, wanted: Sequence[Words]) -> list[int]:
+        """The number of each of `wanted` (a value a column) in their order, stored where it is new.
 
         Commits by itself, before the events that refer to it: a number is remembered only once it is durable.
         """
@@ -47,16 +47,16 @@ class WordTable:
             if self._day != today or len(self._keys) > REMEMBERED:
                 self._keys, self._day = {}, today
             remembered = self._keys
-        found = {words: remembered.get(words) for words in wanted}
-        missing = [words for words, key in found.items() if key is None]
-        if missing:
+        found = [remembered.get(words) for words in wanted]
+        if None in found:
+            missing = {words for words, key in zip(wanted, found, strict=True) if key is None}
             stored = self._store(connection, missing)
-            found.update(stored)
             # The same dictionary as before: what was forgotten meanwhile stays forgotten.
             remembered.update(stored)
-        return {words: key for words, key in found.items() if key is not None}
+            return [stored[words] if key is None else key for words, key in zip(wanted, found, strict=True)]
+        return found  # type: ignore[return-value]  # none of them is None
 
-    def _store(self, connection: BoundedConnection, missing: list[Words]) -> dict[Words, int]:
+    def _store(self, connection: BoundedConnection, missing: Iterable[Words]) -> dict[Words, int]:
         by_digest = {digest(words): words for words in missing}
         # In one order everywhere, so that two processes never wait for each other.
         rows = [{"digest": key, **dict(zip(self.columns, by_digest[key], strict=True))} for key in sorted(by_digest)]

@@ -11,7 +11,7 @@ from app.store.database import BoundedConnection
 from app.store.events import EventStore
 from app.store.overview import DAY, look
 from grafana.sources.panel import read_sql
-from tests.store.batches import load
+from tests.store.batches import load, store_events
 
 # Minutes ago: within the last hour, and within what is usual.
 NOW, USUAL = 10, 3 * 24 * 60
@@ -54,7 +54,7 @@ def test_both_say(
         for ago, count, event in events:
             when = (datetime.now(UTC) - timedelta(minutes=ago)).isoformat()
             sent = [{**event, "timestamp": when, "hostId": f"host-{number % 3}"} for number in range(count)]
-            EventStore().store(writer, load(*sent))
+            store_events(EventStore(), writer, load(*sent))
     rollups.catch_up(connection)
     connection.execute(
         "UPDATE hosts SET last_seen_at = now() - interval '1 hour'"

@@ -6,7 +6,8 @@ from typing import Any
 import msgspec
 
 from app.schemas.batch import load_batch
-from app.store.events import Event
+from app.store.database import BoundedConnection
+from app.store.events import Delivery, Event, EventStore, Stored
 
 PLAIN = {"hostId": "laptop", "sessionId": "abc123", "eventType": "agent_execution", "agentName": "tool-approve"}
 
@@ -17,3 +18,9 @@ def load(*events: dict[str, Any]) -> Sequence[Event]:
     batch = load_batch(body, "*", len(events))
     assert batch.rejected == []
     return batch.events
+
+
+def store_events(event_store: EventStore, connection: BoundedConnection, events: Sequence[Event]) -> Stored:
+    """Stores the events as one delivery; what became of it."""
+    (stored,) = event_store.store(connection, [Delivery(events)])
+    return stored

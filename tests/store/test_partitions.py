@@ -15,7 +15,7 @@ from app.store.database import BoundedConnection
 from app.store.events import EventStore
 from app.store.partitions import Partition
 from tests.fixtures.postgres import connect
-from tests.store.batches import load
+from tests.store.batches import load, store_events
 from tests.store.history import before_any_partition, count, events, store, utc
 
 T = TypeVar("T")
@@ -186,7 +186,7 @@ def test_the_collector_loses_nothing_and_fails_nothing_meanwhile(any_database_ur
                     {"eventId": f"{worker} {sent + place}", "timestamp": moment.isoformat()}
                     for place, moment in enumerate(moments)
                 ]
-                stored = event_store.store(connection, load(*batch))
+                stored = store_events(event_store, connection, load(*batch))
                 assert (stored.accepted, stored.duplicates, stored.refused) == (len(batch), 0, {})
                 sent += len(batch)
         return sent
@@ -222,7 +222,7 @@ def test_inserts_are_kept_waiting_for_a_fraction_of_the_time_in_which_a_request_
         with BoundedConnection.connect(database_url, autocommit=True) as inserting:
             while not done.is_set():
                 before = time.monotonic()
-                event_store.store(inserting, load({"eventId": str(before)}))
+                store_events(event_store, inserting, load({"eventId": str(before)}))
                 slowest = max(slowest, time.monotonic() - before)
         return slowest
 

@@ -11,7 +11,7 @@ from app.store.database import BoundedConnection
 from app.store.events import EventStore
 from app.store.site import Site
 from tests.fixtures.postgres import Server, connect
-from tests.store.batches import load
+from tests.store.batches import load, store_events
 
 PRIVATE_WORDS = ("s3cr3t-session", "s3cr3t reason", "/s3cr3t/path", "s3cr3t input", "s3cr3t message", "s3cr3t-decision")
 
@@ -98,7 +98,7 @@ def site_url(request: pytest.FixtureRequest, servers: Callable[[int], Server]) -
         "latencyMs": 100,
     }
     with connect(url) as connection, BoundedConnection.connect(url, autocommit=True) as writer:
-        EventStore().store(writer, load(event, {"hostId": "other"}))
+        store_events(EventStore(), writer, load(event, {"hostId": "other"}))
         connection.execute(
             "INSERT INTO session_transcripts (host_id, session_id, message_count, chain, messages)"
             """ VALUES ('s3cr3t-host', 's3cr3t-session', 1, '', '[{"role": "user", "content": "s3cr3t message"}]')"""

@@ -20,7 +20,7 @@ from app.store.events import EventStore
 from app.store.partitions import database_now, ensure
 from app.store.retention import Deletion
 from tests.fixtures.postgres import connect
-from tests.store.batches import load
+from tests.store.batches import load, store_events
 from tests.store.history import before_any_partition, bereft, count, events, store, utc
 
 NOW = utc("2025-12-15T12:00")
@@ -401,7 +401,7 @@ def test_the_collector_notices_nothing_of_it(run: Run, connection: psycopg.Conne
                     {"eventId": f"{worker} {sent}", "timestamp": now.isoformat(), "hostId": "laptop"},
                     {"eventId": f"{worker} {sent + 1}", "timestamp": "2025-03-31T23:59:59Z", "hostId": "old"},
                 )
-                stored = event_store.store(inserting, batch)
+                stored = store_events(event_store, inserting, batch)
                 assert (stored.accepted, stored.duplicates, stored.refused) == (2, 0, {})
                 sent += 2
         return sent // 2

@@ -18,7 +18,7 @@ from app.store.database import BoundedConnection
 from app.store.events import EventStore
 from app.store.site import Site
 from tests.fixtures.postgres import Server, connect
-from tests.store.batches import load
+from tests.store.batches import load, store_events
 from tests.store.truth import check_views
 
 NOW = datetime.now(UTC)
@@ -95,9 +95,9 @@ def act(connection: psycopg.Connection, store: EventStore, url: str, todo: list[
         for action, what in todo:
             if action == "store":
                 batches.append(load(*what))
-                store.store(writer, batches[-1])
+                store_events(store, writer, batches[-1])
             elif action == "repeat" and batches:
-                store.store(writer, batches[what % len(batches)])
+                store_events(store, writer, batches[what % len(batches)])
             elif action == "count":
                 with rollups.counting(connection, wait=True):
                     rollups.count_notes(connection, what)
@@ -147,7 +147,7 @@ def flood(url: str, number: int, stop: threading.Event) -> int:
                 }
                 for each in range(10)
             ]
-            store.store(connection, load(*batch))
+            store_events(store, connection, load(*batch))
             sent += 1
     return sent
 
@@ -180,7 +180,7 @@ def test_a_count_that_fails_is_taken_back_whole_and_done_again(
     database_url: str, connection: psycopg.Connection
 ) -> None:
     with BoundedConnection.connect(database_url, autocommit=True) as writer:
-        EventStore().store(writer, load({"latencyMs": 5}))
+        store_events(EventStore(), writer, load({"latencyMs": 5}))
     connection.execute("ALTER TABLE rollup_session_days ADD CONSTRAINT never CHECK (events < 0)")
     with pytest.raises(psycopg.errors.CheckViolation), rollups.counting(connection):
         rollups.count_notes(connection)
@@ -204,10 +204,10 @@ def test_a_site_that_has_events_gets_their_roll_ups_with_the_upgrade(
         partitions.ensure(connection)
         for days in (0, 1, 40, 400, 4000):
             moment = (NOW - timedelta(days=days)).isoformat()
-            EventStore().store(writer, load({"timestamp": moment, "decision": "DENY", "cost": 1}))
+            store_events(EventStore(), writer, load({"timestamp": moment, "decision": "DENY", "cost": 1}))
         migrate.migrate(connection)
         assert rollups.freshness(connection).days_to_rebuild == 5
-        EventStore().store(writer, load({"decision": "APPROVE"}))
+        store_events(EventStore(), writer, load({"decision": "APPROVE"}))
         assert rollups.catch_up(connection) == 5
         check_views(connection)
 

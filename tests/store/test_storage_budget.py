@@ -13,7 +13,7 @@ from app.store.database import BoundedConnection
 from app.store.events import EventStore
 from dev.generate import events
 from tests.fixtures.postgres import connect
-from tests.store.batches import load
+from tests.store.batches import load, store_events
 from tests.store.history import count
 
 EVENTS, BATCH = 100_000, 100
@@ -34,7 +34,7 @@ def fill(url: str) -> int:
     with BoundedConnection.connect(url, autocommit=True) as connection:
         while batch := list(islice(stream, BATCH)):
             size += sum(len(msgspec.json.encode(event)) for event in batch)
-            assert store.store(connection, load(*batch)).accepted == len(batch)
+            assert store_events(store, connection, load(*batch)).accepted == len(batch)
         rollups.catch_up(connection)
     return size
 

@@ -1,53 +1,111 @@
-"""The quick way and marshmallow are equal in what they take and in what they give."""
+"""The quick way and marshmallow are equal in what they take, in what they give, and in which event it is."""
 
 from typing import Any
 
+import msgspec
 from hypothesis import example, given
 from hypothesis import strategies as st
 from marshmallow import ValidationError
 
-from app.schemas.event import EVENT, KNOWN
-from app.schemas.quick import QuickSchema
-from tests.api.events import FULL, event
+from app.schemas import batch, event
+from app.schemas.batch import load_batch
+from app.schemas.event import EVENT, KNOWN, Values, load_event
+from app.schemas.identity import Identifier
+from app.store.events import Event
+from tests.api.events import FULL
+from tests.api.events import event as plain
 
-QUICK = QuickSchema(EVENT)
+COMMON = {**FULL, "hostId": "laptop", "eventId": "8e0f3a52-7d0e-4a5e-9b1e-0123456789ab"}
+
+deep: dict[str, Any] = {}
+for _ in range(99):
+    deep = {"a": deep}
 
 numbers = st.integers() | st.floats(allow_nan=True) | st.sampled_from([0, -0.0, 1.0, 2**31, 10**12, 10**6, 86_400_000])
-texts = st.text(max_size=300) | st.sampled_from(["", "a" * 64, "a" * 65, "a" * 255, "a" * 256, "Ü" * 4096])
-times = st.datetimes().map(str) | st.sampled_from(
-    ["2024-01-15T10:30:00Z", "2024-01-15", "0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-01:00", "10:30", "now"]
+texts = st.text(max_size=300) | st.sampled_from(
+    ["", "a" * 64, "a" * 65, "a" * 255, "a" * 256, "\u00dc" * 4096, "\0", "\x7f"]
 )
-values = st.booleans() | numbers | texts | times | st.lists(st.integers()) | st.dictionaries(st.text(), st.integers())
-overrides = st.dictionaries(st.sampled_from(sorted(KNOWN)) | st.text(max_size=5), values, max_size=4)
+times = st.datetimes().map(str) | st.sampled_from(
+    [
+        *("2024-01-15T10:30:00Z", "2024-01-15T10:30:00.9999999Z", "2024-01-15t10:30:00z", "2024-01-15", "10:30", "now"),
+        *("0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-01:00"),
+    ]
+)
+anything = st.recursive(
+    st.none() | st.booleans() | numbers | texts | times,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
+    max_leaves=6,
+)
+overrides = st.dictionaries(st.sampled_from(sorted(KNOWN)) | st.text(max_size=5), anything, max_size=4)
+contents = st.builds(lambda base, fields: {**base, **fields}, st.sampled_from([plain("laptop"), COMMON]), overrides)
 
 
-def by_marshmallow(content: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]] | None:
+def by_marshmallow(content: dict[str, Any]) -> Any:
+    """The event's `Values`; None where marshmallow refuses it."""
     try:
-        loaded = EVENT.load(content)
+        return Values(**EVENT.load({name: value for name, value in content.items() if value is not None}))
     except ValidationError:
         return None
-    return loaded, {name: value for name, value in content.items() if name not in KNOWN}
 
 
-@given(st.sampled_from([event("laptop"), {**FULL, "hostId": "laptop"}]), overrides)
-@example(event("laptop"), {"host_id": "another"})
-@example(event("laptop"), {"latencyMs": -0.0})
-def test_what_the_quick_way_takes_marshmallow_takes_and_gives_the_same(
-    content: dict[str, Any], fields: dict[str, Any]
-) -> None:
-    content = {**content, **fields}
-    quick, slow = QUICK.load(content), by_marshmallow(content)
-    if quick is not None:
-        assert repr(quick[0]) == repr({name: slow[0][name] for name in quick[0]} if slow else None)
-        assert quick == slow
+@given(contents)
+@example({**plain("laptop"), "host_id": "another"})
+@example({**plain("laptop"), "latencyMs": -0.0})
+def test_an_event_is_taken_as_marshmallow_takes_it(content: dict[str, Any]) -> None:
+    kept = {name: value for name, value in content.items() if value is not None}
+    expected = by_marshmallow(content)
+    try:
+        values, unknown = load_event(kept)
+    except ValidationError:
+        assert expected is None
+    else:
+        # The text tells 1 from 1.0 and -0.0 from 0.0.
+        assert repr(values) == repr(expected)
+        assert unknown == {name: value for name, value in kept.items() if name not in KNOWN}
+
+
+@given(contents)
+@example(COMMON)
+@example({**COMMON, "toolInput": {"command": "caf\u00e9 \U0001f600"}})
+@example({**COMMON, "toolInput": deep})
+@example({**COMMON, "extraData": {"a": deep}})
+@example({**COMMON, "eventId": "\u00e9 \x7f"})
+def test_a_batch_that_is_decoded_at_once_gives_what_its_events_give_one_by_one(content: dict[str, Any]) -> None:
+    try:
+        body = msgspec.json.encode({"events": [content]})
+    except (ValueError, UnicodeEncodeError):
+        return
+    quick = batch._load_quickly(body, "*")
+    if quick is None:
+        return
+    one_by_one = batch._load(msgspec.json.encode(content), Identifier(), "*")
+    assert list(map(repr, quick)) == [repr(one_by_one)]
+    assert repr(quick[0].values) == repr(by_marshmallow(msgspec.json.decode(msgspec.json.encode(content))))
+
+
+def quick(content: dict[str, Any], host: str = "*") -> list[Event] | None:
+    return batch._load_quickly(msgspec.json.encode({"events": [COMMON, content]}), host)
+
+
+def test_common_events_are_decoded_at_once() -> None:
+    assert quick(COMMON)
+    assert quick(
+        {**COMMON, "decisionReason": None, "toolInput": {"edits": [{"old": "a\\u0041", "new": "b"}]}}, "laptop"
+    )
+
+
+def test_what_needs_a_closer_look_is_not() -> None:
+    assert quick(plain("laptop")) is None
+    assert quick({**COMMON, "somethingNew": 1}) is None
+    assert quick({**COMMON, "decisionReason": "a\0b"}) is None
+    assert quick({**COMMON, "toolInput": deep}) is None
+    assert quick({**COMMON, "timestamp": "yesterday"}) is None
+    assert quick(COMMON, "desktop") is None
 
 
 @given(st.sets(st.sampled_from(sorted(KNOWN))))
-def test_what_lacks_a_required_field_goes_to_marshmallow(names: set[str]) -> None:
-    content = {name: value for name, value in {**FULL, "hostId": "laptop"}.items() if name in names}
-    assert (QUICK.load(content) is None) == (by_marshmallow(content) is None)
-
-
-def test_the_common_event_takes_the_quick_way() -> None:
-    assert QUICK.load({**FULL, "hostId": "laptop"}) is not None
-    assert QUICK.load({**event("laptop"), "somethingNew": 1}) is not None
+def test_what_lacks_a_required_field_is_rejected(names: set[str]) -> None:
+    content = {name: value for name, value in COMMON.items() if name in names}
+    loaded = load_batch(msgspec.json.encode({"events": [content]}), "*", 1)
+    required = {field.data_key for field in event.EVENT.fields.values() if field.required}
+    assert bool(loaded.events) == (required <= names)
