@@ -25,7 +25,7 @@ def main() -> None:
     """Serves until it is ended."""
     # It warns of each request that has to wait for a thread, which all of a load's do.
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)
-    # The collector's own limits, where they bear on speed.
+    # Never tuned: what makes the collector read faster counts for it.
     create_server(
         create_app(),
         sockets=[socket.socket(fileno=FIRST_LISTEN_FD)],
