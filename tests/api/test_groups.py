@@ -1,6 +1,5 @@
 """Batches that wait are stored together, in one commit, and each has its own answer all the same."""
 
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -13,7 +12,7 @@ import pytest
 from app.channel import BATCH_THREADS
 from tests.api.events import event, stored
 from tests.fixtures.collector import BATCH, Collector
-from tests.fixtures.postgres import connect
+from tests.fixtures.postgres import connect, wait_until_blocked
 
 StartCollector = Callable[..., Collector]
 Receipt = tuple[int, dict[str, Any]]
@@ -45,14 +44,6 @@ def everyone_waits(collector: Collector) -> Iterator[Callable[..., Future[Receip
             yield lambda *events, **more: pool.submit(send, *events, **more)
             # They are in the collector's queue by then; were they not, the tests would still be right.
             time.sleep(0.5)
-
-
-def wait_until_blocked(database_url: str, number: int) -> None:
-    until = time.monotonic() + 10
-    with connect(database_url) as connection:
-        while connection.execute("SELECT count(*) FROM pg_locks WHERE NOT granted").fetchone() != (number,):
-            assert time.monotonic() < until, "The collector does not wait for the lock."
-            time.sleep(0.02)
 
 
 def accepted(events: int, duplicates: int = 0) -> Receipt:
@@ -123,10 +114,9 @@ def test_an_event_that_postgresql_refuses_costs_no_other_request_anything(collec
 
 def test_a_client_that_goes_away_takes_no_other_with_it(collector: Collector) -> None:
     with everyone_waits(collector) as send:
-        address = collector.url.removeprefix("http://").split(":")
         body = b'{"events": [{"hostId": "gone"}]}'
         head = f"POST {BATCH} HTTP/1.1\r\nX-API-Key: {collector.key}\r\nContent-Type: application/json\r\n"
-        with socket.create_connection((address[0], int(address[1]))) as client:
+        with collector.connect() as client:
             client.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
         answers = [send(event("laptop", eventId=f"{n}")) for n in range(5)]
     assert [answer.result() for answer in answers] == [accepted(1)] * 5
@@ -138,8 +128,7 @@ def test_the_answers_of_one_connection_come_in_order(collector: Collector) -> No
         head = f"POST {BATCH} HTTP/1.1\r\nX-API-Key: {collector.key}\r\nX-Request-Id: n{number}\r\n"
         return f"{head}Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
 
-    address = collector.url.removeprefix("http://").split(":")
-    with socket.create_connection((address[0], int(address[1])), timeout=10) as client:
+    with collector.connect() as client:
         client.sendall(b"".join(map(request, range(20))))
         received = b""
         while received.count(b"X-Request-Id: n") < 20:

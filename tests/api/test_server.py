@@ -13,17 +13,17 @@ import pytest
 
 from app import __version__
 from tests.api.events import event, receipt, stored
+from tests.fixtures.client import Client
 from tests.fixtures.collector import BATCH, HEALTH, Collector, free_port
 from tests.fixtures.environment import ROOT, environment
-from tests.fixtures.postgres import connect
+from tests.fixtures.postgres import connect, wait_until_blocked
 
 StartCollector = Callable[..., Collector]
 
 
 def raw(url: str, request: bytes) -> bytes:
     """What the server answers to these bytes until it closes the connection."""
-    port = int(url.rsplit(":", 1)[1])
-    with socket.create_connection(("127.0.0.1", port), timeout=10) as client:
+    with Client(url).connect() as client:
         client.sendall(request)
         client.shutdown(socket.SHUT_WR)
         answer = b""
@@ -114,7 +114,7 @@ def test_sigterm_finishes_the_request_in_hand_and_exits_with_0(collector: Collec
         sender = threading.Thread(target=lambda: answers.append(collector.send_events(event(host))))
         collector.create_key("x")  # the key that send_events uses exists before
         sender.start()
-        _wait_until_blocked(collector)
+        wait_until_blocked(collector.database_url)
         collector.process.terminate()
         # New connections find nobody: the socket is closed while the request is still in hand.
         _wait_until(lambda: _refused(collector.url))
@@ -201,19 +201,10 @@ def _serve(**variables: str) -> str:
 
 def _refused(url: str) -> bool:
     try:
-        socket.create_connection(("127.0.0.1", int(url.rsplit(":", 1)[1])), timeout=1).close()
+        Client(url, timeout=1).connect().close()
     except OSError:
         return True
     return False
-
-
-def _wait_until_blocked(collector: Collector) -> None:
-    def blocked() -> bool:
-        with connect(collector.database_url) as connection:
-            row = connection.execute("SELECT count(*) FROM pg_locks WHERE NOT granted").fetchone()
-            return row is not None and row[0] > 0
-
-    _wait_until(blocked)
 
 
 def _wait_until(condition: Callable[[], bool]) -> None:

@@ -14,7 +14,7 @@ from app.config import ConfigError, load
 from app.watchdog import Watchdog
 from tests.api.events import event
 from tests.fixtures.collector import Collector
-from tests.fixtures.postgres import connect
+from tests.fixtures.postgres import connect, wait_until_blocked
 
 StartCollector = Callable[..., Collector]
 URL = {"DATABASE_URL": "postgresql://telemetry@127.0.0.1/agent_telemetry"}
@@ -92,7 +92,7 @@ def test_a_collector_whose_threads_all_hang_is_silent_and_one_with_a_free_thread
             ear.forget()
             assert ear.next(1) == "WATCHDOG=1"
             sender.start()
-            _wait_until_blocked(database_url, number)
+            wait_until_blocked(database_url, number)
         time.sleep(0.3)
         ear.forget()
         assert ear.next(1) is None
@@ -130,14 +130,3 @@ def test_what_systemd_asks_for_is_read_from_its_variables() -> None:
     assert load({**URL, "WATCHDOG_USEC": "30000000", "WATCHDOG_PID": "1"}).watchdog_seconds == 0
     with pytest.raises(ConfigError, match="WATCHDOG_USEC must be a number"):
         load({**URL, "WATCHDOG_USEC": "soon"})
-
-
-def _wait_until_blocked(database_url: str, count: int) -> None:
-    deadline = time.monotonic() + 10
-    with connect(database_url) as connection:
-        while time.monotonic() < deadline:
-            row = connection.execute("SELECT count(*) FROM pg_locks WHERE NOT granted").fetchone()
-            if row is not None and row[0] >= count:
-                return
-            time.sleep(0.05)
-    raise AssertionError("The collectors do not wait for the lock.")
