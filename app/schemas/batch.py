@@ -63,9 +63,8 @@ def load_batch(body: bytes, host_id: str, max_events: int) -> Batch:
     Raises BadRequest where the body as a whole is not what the contract says.
     """
     body = body.removeprefix(b"\xef\xbb\xbf")
-    quick = _load_quickly(body, host_id)
+    quick = _load_quickly(body, host_id, max_events)
     if quick is not None:
-        _check_length(quick, max_events)
         return Batch(body, quick, range(len(quick)))
     raws = _split(body)
     _check_length(raws, max_events)
@@ -101,14 +100,20 @@ def _check_length(events: Sequence[Any], most: int) -> None:
         raise BadRequest(f"A batch holds 1 to {most} events, not {len(events)}.")
 
 
-def _load_quickly(body: bytes, host_id: str) -> list[Event] | None:
-    """The events where each is a common one: of this release's fields alone, with an eventId, and right; else None."""
+def _load_quickly(body: bytes, host_id: str, max_events: int) -> list[Event] | None:
+    """The events where each is a common one: of this release's fields alone, with an eventId, and right; else None.
+
+    Raises BadRequest where they are too many, or none.
+    """
     # What else `needs_care` looks for, the decoder refuses.
     if NUL in body:
         return None
     events = []
     try:
-        for values in _QUICK_BODY.decode(body).events:
+        found = _QUICK_BODY.decode(body).events
+        # Before anything is done for each of them.
+        _check_length(found, max_events)
+        for values in found:
             if values.event_id is None or host_id not in ("*", values.host_id):
                 return None
             complete(values)

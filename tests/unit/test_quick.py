@@ -75,7 +75,7 @@ def test_a_batch_that_is_decoded_at_once_gives_what_its_events_give_one_by_one(c
         body = msgspec.json.encode({"events": [content]})
     except (ValueError, UnicodeEncodeError):
         return
-    quick = batch._load_quickly(body, "*")
+    quick = batch._load_quickly(body, "*", 1)
     if quick is None:
         return
     one_by_one = batch._load(msgspec.json.encode(content), Identifier(), "*")
@@ -84,7 +84,7 @@ def test_a_batch_that_is_decoded_at_once_gives_what_its_events_give_one_by_one(c
 
 
 def quick(content: dict[str, Any], host: str = "*") -> list[Event] | None:
-    return batch._load_quickly(msgspec.json.encode({"events": [COMMON, content]}), host)
+    return batch._load_quickly(msgspec.json.encode({"events": [COMMON, content]}), host, 2)
 
 
 def test_common_events_are_decoded_at_once() -> None:
