@@ -15,8 +15,6 @@ log = logging.getLogger(__name__)
 
 # A proxy's or client's own id is kept where it is harmless in a log and a header.
 HARMLESS_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
-
-
 STATUS_LINES = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
 
 
@@ -59,7 +57,7 @@ def _finish(response: Response) -> Response:
 
 
 def _refuse(error: Exception) -> tuple[Response, int, dict[str, str]]:
-    refusal = as_refusal(error, g.get("request_id"))
+    refusal = as_refusal(error, g.get("request_id", ""))
     if refusal is not error:
         g.log_fields = {**g.get("log_fields", {}), "reason": str(error)}
     return jsonify(refusal.body()), refusal.status, refusal.headers()

@@ -1,4 +1,4 @@
-"""What waitress leaves to us: when a request arrived, who queues with whom, refusals in JSON."""
+"""What waitress leaves to us: when a request arrived, who queues with whom, batches in groups, refusals in JSON."""
 
 import json
 import logging
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     from _typeshed.wsgi import WSGIApplication, WSGIEnvironment
 
+log = logging.getLogger(__name__)
+
 # Threads that take batches: while one waits for its commit, the other checks what came meanwhile. More would only get
 # in each other's way, for Python runs one at a time.
 BATCH_THREADS = 2
@@ -29,9 +31,6 @@ BATCH_THREADS = 2
 MOST_EVENTS = 500
 MOST_BYTES = 2 * MIB
 LOOKING_PATHS = (glance.PATH, summary.PATH)
-
-
-log = logging.getLogger(__name__)
 
 
 class Refusal(ErrorTask):
@@ -52,25 +51,25 @@ class Refusal(ErrorTask):
 
 
 class Task(WSGITask):
-    """A request; one that was begun before, with others, is only ended here."""
+    """A request's way through the application; one that was begun before, with others, is only ended here."""
 
     request: "Request"  # type: ignore[assignment]  # waitress says it is an error
 
     def execute(self) -> None:
         """Runs the application, or what is left of it."""
-        begun, self.request.begun = self.request.begun, None
-        if begun is None:
+        pending, self.request.pending = self.request.pending, None
+        if pending is None:
             super().execute()
             return
-        body = begun.body()
-        self.status, self.response_headers = begun.status, begun.headers
+        body = pending.body()
+        self.status, self.response_headers = pending.status, pending.headers
         self.content_length = len(body)
         # One write, and so one packet, for both.
         self.channel.write_soon(self.build_response_header() + body)
         self.wrote_header = self.complete = True
 
 
-class Begun:
+class PendingAnswer:
     """A request that the application was called for, and whose answer was not asked for yet."""
 
     def __init__(self, application: "WSGIApplication", environ: "WSGIEnvironment") -> None:
@@ -91,7 +90,7 @@ class Begun:
 class Request(HTTPRequestParser):
     """A request, and how far it has come."""
 
-    begun: Begun | None = None
+    pending: PendingAnswer | None = None
 
 
 class Channel(HTTPChannel):
@@ -109,12 +108,12 @@ class Channel(HTTPChannel):
         try:
             request = self.requests[0]
             environ = WSGITask(self, request).get_environment()  # type: ignore[arg-type]  # as above
-            request.begun = Begun(self.server.application, environ)
+            request.pending = PendingAnswer(self.server.application, environ)
         except Exception:
             # It is tried again on its own, and has waitress' answer if need be.
             log.exception("unexpected error")
             return ()
-        return request.begun.result
+        return request.pending.result
 
     def service(self) -> None:
         """Answers one request, in a worker thread; a batch together with the others that wait."""
@@ -132,9 +131,9 @@ class Channel(HTTPChannel):
         if isinstance(dispatcher, Dispatcher) and dispatcher.stopping:
             request.headers["CONNECTION"] = "close"  # type: ignore[index]  # a dict, says waitress
         super().service()
-        if request.begun is not None:
+        if request.pending is not None:
             # The client is gone. What became of its events is for the log and the metrics all the same.
-            request.begun.body()
+            request.pending.body()
 
 
 def is_batch(channel: Channel) -> bool:

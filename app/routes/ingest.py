@@ -80,19 +80,7 @@ class Ingestion:
     def __iter__(self) -> Iterator[bytes]:
         if self.waits:
             commit((self,))
-        failure, self._failure = self._failure, None
-        fields: dict[str, Any] = {}
-        if failure is None:
-            answer: Any = self._receipt()
-            fields = {"host": _hosts(self._batch), **answer, "rejected": len(answer["rejected"])}
-            if not answer["accepted"]:
-                failure = self._all_rejected(answer)
-        status, headers = 200, {}
-        if failure is not None:
-            refusal = answers.as_refusal(failure, self._request_id)
-            status, headers, answer = refusal.status, refusal.headers(), refusal.body()
-            if refusal is not failure:
-                fields["reason"] = str(failure)
+        status, headers, answer, fields = self._outcome()
         body = json.dumps(answer, separators=(",", ":")).encode("ascii")
         logs.answered(
             self.here.metrics,
@@ -106,6 +94,22 @@ class Ingestion:
         lines = {"Content-Type": "application/json", "Content-Length": str(len(body)), "X-Request-Id": self._request_id}
         self._start_response(answers.STATUS_LINES[status], [*lines.items(), *headers.items()])
         yield body
+
+    def _outcome(self) -> tuple[int, dict[str, str], Any, dict[str, Any]]:
+        """Status, headers, the answer's JSON, and what the log is told."""
+        failure, fields = self._failure, {}
+        # It may hold this object.
+        self._failure = None
+        if failure is None:
+            receipt = self._receipt()
+            fields = {"host": _hosts(self._batch), **receipt, "rejected": len(receipt["rejected"])}
+            if receipt["accepted"]:
+                return 200, {}, receipt, fields
+            failure = self._all_rejected(receipt)
+        refusal = answers.as_refusal(failure, self._request_id)
+        if refusal is not failure:
+            fields["reason"] = str(failure)
+        return refusal.status, refusal.headers(), refusal.body(), fields
 
     def _receive(self) -> Batch:
         self._key = find_key(self.here.keys, self._environ.get("HTTP_X_API_KEY", ""))
