@@ -4,29 +4,27 @@ A card of 800 x 450 px shows eight rows, and a ninth where no time can be picked
 to more ask for a login.
 """
 
-from grafana.sources.colours import (
-    BAD,
-    BAD_GROUND,
-    COLOUR_TEXT,
-    DENIED,
-    GOOD_GROUND,
-    LINE,
-    NOTICE,
-    NOTICE_GROUND,
-    OTHER_GROUND,
-    outcome_series,
-    tier_series,
-)
+from grafana.sources.colours import COLOUR_TEXT, DENIED, LINE, NOTICE, outcome_series, tier_series
 from grafana.sources.dashboard import Dashboard, Row
-from grafana.sources.links import decisions_of_agent, denied_decisions, failed_decisions
-from grafana.sources.panel import Column, Panel, Step
-from grafana.sources.panels import COUNT, DOLLARS, bars, chart, ranking, sentence, table, tile
+from grafana.sources.links import decisions_of_agent
+from grafana.sources.overview_tiles import (
+    active,
+    approval_rate,
+    cost_today,
+    denial_rate,
+    error_rate,
+    events,
+    latency_p95,
+    sessions,
+    verdict,
+)
+from grafana.sources.panel import Column, Panel
+from grafana.sources.panels import COUNT, bars, chart, ranking, table
 
 NO_EVENTS = (
     "No events in this time. telemetryctl keys create HOST, on the server, makes the key that a host sends with."
 )
 NO_DECISIONS = "No decisions in this time. They show here as soon as a host's hooks ask an agent."
-SINCE = "Beside it stands the change against the same span before."
 
 
 def overview() -> Dashboard:
@@ -45,117 +43,6 @@ def overview() -> Dashboard:
             Row(8, ((latency(), 24),)),
             Row(7, ((models(), 8), (event_types(), 8), (hooks(), 8))),
         ),
-    )
-
-
-def verdict() -> Panel:
-    """What /glance says, in its words."""
-    good = {"type": "value", "options": {"All is well": {"color": GOOD_GROUND, "index": 0}}}
-    high = {"type": "regex", "options": {"pattern": ".* are high", "result": {"color": BAD_GROUND, "index": 1}}}
-    nothing = {"type": "value", "options": {"Nothing here yet": {"color": OTHER_GROUND, "index": 2}}}
-    return sentence(
-        "Right now",
-        "The last hour against the week before: errors of 5 % and denials of 10 % are high at twice as many "
-        "as usual, and so are errors of 25 %. Hosts are silent after 15 minutes, unless the site is set otherwise.",
-        "overview/verdict",
-        value_size=22,
-        colour=NOTICE_GROUND,
-        defaults={"mappings": [good, high, nothing]},
-        options={"colorMode": "background_solid"},
-    )
-
-
-def denial_rate() -> Panel:
-    """Denied over decisions."""
-    return tile(
-        "Denial rate",
-        f"Denied decisions of all decisions. A click leads to them, with their reasons. {SINCE}",
-        "overview/denial_rate",
-        unit="percentunit",
-        decimals=1,
-        steps=(Step(0.15, NOTICE), Step(0.3, BAD)),
-        change=True,
-        links=(denied_decisions(),),
-    )
-
-
-def error_rate() -> Panel:
-    """Failed over events."""
-    return tile(
-        "Error rate",
-        f"Events that failed, or whose agent had internal errors, of all events. {SINCE}",
-        "overview/error_rate",
-        unit="percentunit",
-        decimals=1,
-        steps=(Step(0.02, NOTICE), Step(0.05, BAD)),
-        change=True,
-        links=(failed_decisions(),),
-    )
-
-
-def approval_rate() -> Panel:
-    """Approved, confirmed, continued and succeeded over decisions."""
-    return tile(
-        "Approval rate",
-        "Approved, confirmed, continued and succeeded decisions of all decisions.",
-        "overview/approval_rate",
-        unit="percentunit",
-        decimals=1,
-    )
-
-
-def latency_p95() -> Panel:
-    """What 95 of 100 events stay within."""
-    return tile(
-        "p95 latency",
-        f"95 of 100 decisions took no longer; at most 5 % from the exact number. {SINCE}",
-        "overview/latency_p95",
-        unit="ms",
-        steps=(Step(10_000, NOTICE), Step(30_000, BAD)),
-        change=True,
-    )
-
-
-def cost_today() -> Panel:
-    """US dollars since midnight."""
-    return tile(
-        "Cost today",
-        "What the models cost since midnight in the site's time zone, in US dollars, whatever span is shown.",
-        "overview/cost_today",
-        unit=DOLLARS,
-        decimals=2,
-        empty="hidden",
-    )
-
-
-def events() -> Panel:
-    """How many events."""
-    return tile(
-        "Events",
-        f"All events of the span. {SINCE} Over more than 15 days, whole days count, under that whole hours.",
-        "overview/events",
-        unit="short",
-        change=True,
-    )
-
-
-def sessions() -> Panel:
-    """How many sessions had an event."""
-    return tile(
-        "Sessions",
-        "Different sessions that had an event in the span.",
-        "overview/sessions",
-        unit="short",
-    )
-
-
-def active() -> Panel:
-    """Hosts that are not silent, and agents."""
-    return sentence(
-        "Active",
-        "Hosts that are not silent now, and agents that were asked anything in the span.",
-        "overview/hosts_and_agents",
-        value_size=14,
     )
 
 

@@ -14,9 +14,12 @@ SQL = Path(__file__).parent.parent / "sql"
 Json = dict[str, Any]
 
 
-def read_sql(name: str) -> str:
-    """The statement of that path below grafana/sql, without its ending."""
-    return (SQL / f"{name}.sql").read_text("utf-8").strip()
+def read_sql(name: str, values: Mapping[str, object] | None = None) -> str:
+    """The statement of that path below grafana/sql, without its ending; `values` stand for `{names}` in it."""
+    statement = (SQL / f"{name}.sql").read_text("utf-8").strip()
+    for word, value in (values or {}).items():
+        statement = statement.replace(f"{{{word}}}", str(value))
+    return statement
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +63,16 @@ class Column:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Panel:
-    """What every panel has. `sql` is a path below grafana/sql without its ending; `empty` is shown for no row."""
+    """What every panel has. `sql` is a path below grafana/sql without its ending, `values` what stands for `{names}`
+    in it; `empty` is shown for no row.
+    """
 
     kind: str
     title: str
     description: str
     sql: str
     empty: str
+    values: Mapping[str, object] = field(default_factory=dict)
     unit: str = ""
     format: str = "table"
     decimals: int | None = None
@@ -78,6 +84,10 @@ class Panel:
     columns: Sequence[Column] = ()
     links: Sequence[Link] = ()
     transparent: bool = False
+
+    def statement(self) -> str:
+        """What it asks."""
+        return read_sql(self.sql, self.values)
 
     def json(self, *, panel_id: int, datasource: str, place: Json) -> Json:
         """The panel as it stands in a dashboard."""
@@ -116,7 +126,7 @@ class Panel:
                     "editorMode": "code",
                     "format": self.format,
                     "rawQuery": True,
-                    "rawSql": read_sql(self.sql),
+                    "rawSql": self.statement(),
                 }
             ],
             "fieldConfig": {

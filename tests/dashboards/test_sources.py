@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from grafana.sources import DASHBOARDS as SOURCES
 from grafana.sources.__main__ import FOLDER, write
 from grafana.sources.panel import SQL, Json
 from tests.fixtures.environment import ROOT
@@ -32,10 +34,15 @@ def test_files_are_what_the_sources_write(tmp_path: Path) -> None:
     assert written == {path.name: path.read_text("utf-8") for path in FILES}, "make dashboards writes them"
 
 
-def test_no_sql_file_is_left_over() -> None:
-    used = {target["rawSql"] for _, panel in PANELS for target in panel["targets"]}
-    used |= {variable["query"] for dashboard in DASHBOARDS for variable in dashboard["templating"]["list"]}
-    assert [str(path) for path in SQL.rglob("*.sql") if path.read_text("utf-8").strip() not in used] == []
+def test_no_sql_file_is_left_over_and_no_value_is_missing() -> None:
+    made = [make() for make in SOURCES]
+    panels = [panel for dashboard in made for row in dashboard.rows for panel, _ in row.panels]
+    used = {panel.sql for panel in panels} | {
+        variable.sql for dashboard in made for variable in dashboard.variables if variable.sql
+    }
+    assert used == {str(path.relative_to(SQL).with_suffix("")) for path in SQL.rglob("*.sql")}
+    for panel in panels:
+        assert not re.search(r"(?<!\$)\{\w+\}", panel.statement()), panel.title
 
 
 @pytest.mark.parametrize("version", ["11.6", "12"])

@@ -10,7 +10,7 @@ from app.store import rollups
 from app.store.database import BoundedConnection
 from app.store.events import EventStore
 from app.store.overview import DAY, look
-from grafana.sources.panel import read_sql
+from grafana.sources import overview_tiles
 from tests.store.batches import load, store_events
 
 # Minutes ago: within the last hour, and within what is usual.
@@ -62,5 +62,5 @@ def test_both_say(
         [silent],
     )
     with psycopg.connect(database_url, user="grafana_public") as visitor:
-        tile = visitor.execute(read_sql("overview/verdict").encode()).fetchone()
+        tile = visitor.execute(overview_tiles.verdict().statement().encode()).fetchone()
     assert tile == (judge(look(connection, DAY)).headline,) == (said,)

@@ -26,10 +26,12 @@ SELECT CASE
         WHERE "time" >= date_bin('1 hour', now() - interval '24 hours', '2000-01-01Z')
             AND "time" < date_bin('1 hour', now(), '2000-01-01Z') + interval '1 hour'
     ) THEN 'No events in 24 hours'
-    WHEN events >= 20 AND failed >= 5
-        AND (failed >= 0.25 * events OR (failed >= 0.05 * events AND failed >= 2 * error_rate * events))
+    WHEN events >= {enough} AND failed >= {enough_bad}
+        AND (failed >= {errors_always_high} * events
+            OR (failed >= {errors_high} * events AND failed >= {unusual} * error_rate * events))
     THEN 'Errors are high'
-    WHEN decisions >= 20 AND denied >= 5 AND denied >= 0.10 * decisions AND denied >= 2 * denial_rate * decisions
+    WHEN decisions >= {enough} AND denied >= {enough_bad}
+        AND denied >= {denials_high} * decisions AND denied >= {unusual} * denial_rate * decisions
     THEN 'Denials are high'
     WHEN silent = 1 THEN 'A host is silent'
     WHEN silent > 0 AND silent = known THEN 'All hosts are silent'
