@@ -1,7 +1,8 @@
 """`make look`: a picture of all that people look at, on the demo's history, at each size and in both themes.
 
-They lie in `pictures/`, which git ignores: /glance always, and each dashboard where GRAFANA_HOME names an unpacked
-Grafana. It fails where a panel shows an error, or nothing. It is for the eye of whoever changes a dashboard.
+They lie in `pictures/`, which git ignores: /glance always, and each dashboard where Grafana is installed, or
+GRAFANA_HOME names an unpacked one. It fails where a panel shows an error, or nothing. It is for the eye of whoever
+changes a dashboard.
 """
 
 import os
@@ -86,7 +87,9 @@ def look(pause: Callable[[float], None], started: ExitStack) -> NoReturn:
                 faults += _take(playwright, view, size, theme, grafana)
     if grafana is None:
         print(
-            "make look: Grafana's dashboards are left out, for GRAFANA_HOME names no unpacked Grafana.", file=sys.stderr
+            "make look: Grafana's dashboards are left out: install it, or set GRAFANA_HOME to the folder of an unpacked"
+            " one.",
+            file=sys.stderr,
         )
     if faults:
         raise RunError("Not all is well:\n  " + "\n  ".join(faults))
