@@ -5,10 +5,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from app.store import questions
 from grafana.sources import DASHBOARDS
-from tests.bench import dashboards, raw, reporting
+from tests.bench import dashboards, raw, reporting, steps
 
 pytestmark = pytest.mark.slow
 
@@ -65,3 +66,11 @@ def test_bench_dashboards_measures_every_panel_and_prints_one_json_object_last(
         sum(row["ms"] for row in result["panels"] if (row["dashboard"], row["span"]) == ("agent-overview", "90d")),
         abs=1,
     )
+
+
+def test_the_steps_of_a_batch_are_measured_and_printed_as_one_json_object_last() -> None:
+    result = CliRunner().invoke(steps.main)
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.output.splitlines()[-1])
+    assert len(found) == 11
+    assert all(microseconds > 0 for microseconds in found.values())
