@@ -2,25 +2,25 @@
 
 import json
 import logging
+import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from waitress.channel import HTTPChannel
-from waitress.parser import HTTPRequestParser
 from waitress.task import ErrorTask, ThreadedTaskDispatcher, WSGITask
 
 from app import deadline
 from app.answers import new_request_id
 from app.body import MIB
+from app.incoming import PendingAnswer, Request
 from app.metrics import OTHER, Metrics
 from app.routes import glance, ingest, summary
 from app.routes.health import PATH as HEALTH_PATH
 
 if TYPE_CHECKING:
     from collections import deque
-
-    from _typeshed.wsgi import WSGIApplication, WSGIEnvironment
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +53,7 @@ class Refusal(ErrorTask):
 class Task(WSGITask):
     """A request's way through the application; one that was begun before, with others, is only ended here."""
 
-    request: "Request"  # type: ignore[assignment]  # waitress says it is an error
+    request: Request  # type: ignore[assignment]  # waitress says it is an error
 
     def execute(self) -> None:
         """Runs the application, or what is left of it."""
@@ -67,30 +67,6 @@ class Task(WSGITask):
         # One write, and so one packet, for both.
         self.channel.write_soon(self.build_response_header() + body)
         self.wrote_header = self.complete = True
-
-
-class PendingAnswer:
-    """A request that the application was called for, and whose answer was not asked for yet."""
-
-    def __init__(self, application: "WSGIApplication", environ: "WSGIEnvironment") -> None:
-        self.status = ""
-        self.headers: list[tuple[str, str]] = []
-        self.result: Iterable[bytes] = application(environ, self._start_response)
-
-    def body(self) -> bytes:
-        """The answer; `status` and `headers` are known then."""
-        result, self.result = self.result, ()
-        # It refers to this object, and nothing is to wait for a collector of circles.
-        return b"".join(result)
-
-    def _start_response(self, status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
-        self.status, self.headers = status, headers
-
-
-class Request(HTTPRequestParser):
-    """A request, and how far it has come."""
-
-    pending: PendingAnswer | None = None
 
 
 class Channel(HTTPChannel):
@@ -163,6 +139,7 @@ class Dispatcher(ThreadedTaskDispatcher):
         super().__init__()
         self.metrics = metrics
         self.stopping = False
+        self._answering = threading.local()
         self._health = ThreadedTaskDispatcher()
         self._health.set_thread_count(1)
         self._looks = ThreadedTaskDispatcher()
@@ -202,17 +179,44 @@ class Dispatcher(ThreadedTaskDispatcher):
             if events < MOST_EVENTS and size < MOST_BYTES:
                 group += self._next_batch()
         ingest.commit(waiting)
-        for channel in group:
-            try:
-                channel.answer()
-            except Exception:
-                # The others go on.
-                log.exception("unexpected error")
+        with self._one_wake():
+            for channel in group:
+                try:
+                    channel.answer()
+                except Exception:
+                    # The others go on.
+                    log.exception("unexpected error")
 
     def _next_batch(self) -> list[Channel]:
         with self._batches.lock:
             queue: deque[Any] = self._batches.queue
             return [queue.popleft()] if queue and isinstance(queue[0], Channel) else []
+
+    def once_a_group(self, wake: Callable[[], None]) -> Callable[[], None]:
+        """`wake`, which has the loop look at its connections again; while a group is answered it waits for the end.
+
+        After each answer the loop would take Python's lock from the thread that has the others' to write.
+        """
+
+        def later() -> None:
+            wakes: set[Callable[[], None]] | None = getattr(self._answering, "wakes", None)
+            if wakes is None:
+                wake()
+            else:
+                wakes.add(wake)
+
+        return later
+
+    @contextmanager
+    def _one_wake(self) -> Iterator[None]:
+        wakes: set[Callable[[], None]] = set()
+        self._answering.wakes = wakes
+        try:
+            yield
+        finally:
+            self._answering.wakes = None
+            for wake in wakes:
+                wake()
 
     def do(self, work: Callable[[], None]) -> None:
         """Has `work` done by a worker thread, after the requests that wait."""

@@ -3,14 +3,13 @@
 import logging
 import signal
 import socket
-import time
+import sys
 from types import FrameType
 from typing import Any
 
-from waitress import wasyncore
 from waitress.server import BaseWSGIServer, create_server
 
-from app import create_app
+from app import create_app, loop
 from app.body import MIB
 from app.channel import Channel, Dispatcher
 from app.config import ConfigError, Settings
@@ -26,14 +25,15 @@ FIRST_LISTEN_FD = 3
 # Above every route's own limit: a body is read whole and refused in JSON, rather than cut off while it is sent.
 BODY_LIMIT = 64 * MIB
 RECEIVED_BYTES = 128 * 1024
-# While stopping: how long an idle connection stays, so that what the proxy has just sent on it is still answered.
-LINGER_SECONDS = 0.5
+# So long a thread keeps Python's lock while another wants it: Python's default is longer than a batch takes.
+SWITCH_SECONDS = 0.001
 
 
 def serve(settings: Settings) -> None:
     """Runs the collector until SIGTERM or SIGINT. Raises ConfigError where it cannot listen."""
     sockets = _sockets(settings)
     return_large_blocks()
+    sys.setswitchinterval(SWITCH_SECONDS)
     app = create_app(settings)
     here = app.extensions["collector"]
     here.database.open()
@@ -64,6 +64,7 @@ def serve(settings: Settings) -> None:
     servers = [entry for entry in connections.values() if isinstance(entry, BaseWSGIServer)]
     for server in servers:
         server.channel_class = Channel
+        server.pull_trigger = dispatcher.once_a_group(server.pull_trigger)  # type: ignore[method-assign]
 
     def observe() -> None:
         connected = sum(len(server.active_channels) for server in servers)  # type: ignore[arg-type, misc]  # a dict
@@ -81,40 +82,17 @@ def serve(settings: Settings) -> None:
     notify(settings.notify_socket, "READY=1")
     if settings.watchdog_seconds:
         # What waits for the loop goes through the trigger, as every answer does.
-        loop = servers[0].trigger.pull_trigger  # type: ignore[attr-defined]  # no int, as its types say
-        parts = (loop, dispatcher.do, dispatcher.do_between_batches, dispatcher.do_between_health_checks)
+        through_loop = servers[0].trigger.pull_trigger  # type: ignore[attr-defined]  # no int, as its types say
+        parts = (through_loop, dispatcher.do, dispatcher.do_between_batches, dispatcher.do_between_health_checks)
         Watchdog(settings.notify_socket, settings.watchdog_seconds, parts).start()
     log.info("listening", extra={"fields": {"addresses": [_address(sock) for sock in sockets]}})
-    while not dispatcher.stopping:
-        wasyncore.loop(timeout=1, use_poll=True, map=connections, count=1)
+    loop.run(servers, connections, lambda: dispatcher.stopping)
     notify(settings.notify_socket, "STOPPING=1")
-    _drain(servers, connections, settings.shutdown_seconds)
+    loop.drain(servers, connections, settings.shutdown_seconds)
     here.looker.close()
     rollups.stop()
     here.database.close()
     log.info("stopped")
-
-
-def _drain(servers: list[BaseWSGIServer], connections: dict[int, Any], seconds: float) -> None:
-    """Accepts nothing more, answers what was sent, at most `seconds` long. New clients wait in the shared socket."""
-    for server in servers:
-        server.accepting = False
-        server.del_channel()
-        if server.socket is not None:
-            server.socket.close()
-    began = time.monotonic()
-    while True:
-        channels = [entry for entry in connections.values() if isinstance(entry, Channel)]
-        elapsed = time.monotonic() - began
-        if not channels or elapsed >= seconds:
-            break
-        for channel in channels:
-            busy = channel.requests or channel.request is not None or channel.total_outbufs_len
-            if not busy and elapsed >= LINGER_SECONDS:
-                channel.will_close = True
-        wasyncore.loop(timeout=0.05, use_poll=True, map=connections, count=1)
-    if channels:
-        log.warning("stopped with requests in hand", extra={"fields": {"connections": len(channels)}})
 
 
 def _sockets(settings: Settings) -> list[socket.socket]:

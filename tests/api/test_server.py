@@ -1,5 +1,6 @@
 """The server around the routes: what every answer has, sockets, proxies, a clean stop."""
 
+import contextlib
 import re
 import socket
 import subprocess
@@ -155,6 +156,23 @@ def test_several_processes_share_one_socket_and_a_restart_fails_no_request(
             assert first.stop() == 0
     assert any(line.get("path") == BATCH for line in second.log_lines())
     assert len(stored(second, host)) == 60
+
+
+def test_connections_that_come_together_are_shared(
+    database_url: str, start_collectors: Callable[..., list[Collector]]
+) -> None:
+    collectors = start_collectors(2, database_url)
+    request = f"GET {HEALTH} HTTP/1.1\r\n\r\n".encode()
+    for _ in range(3):
+        before = [collector.log_text().count('"request"') for collector in collectors]
+        with contextlib.ExitStack() as stack:
+            clients = [stack.enter_context(collectors[0].connect()) for _ in range(40)]
+            for client in clients:
+                client.sendall(request)
+            assert all(client.recv(65536).startswith(b"HTTP/1.1 200 ") for client in clients)
+        after = [collector.log_text().count('"request"') for collector in collectors]
+        # The one that happened to run took nearly all of them.
+        assert min(late - early for early, late in zip(before, after, strict=True)) >= 8
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from app.server import LINGER_SECONDS
+from app.loop import LINGER_SECONDS
 from tests.fixtures.proxy import DOMAIN, TOKEN, Site, caddies, render, serve
 
 OVERVIEW = "/grafana/d/agent-overview?orgId=1&refresh=30s&kiosk"

@@ -1,0 +1,93 @@
+"""A head that is known again gives what waitress' own parser gives, and whatever that refuses is refused still."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from waitress.adjustments import Adjustments
+from waitress.parser import HTTPRequestParser
+
+from app.incoming import LONGEST_HEAD, MOST_HEADS, Request
+from app.routes.ingest import PATH
+
+ADJUSTMENTS = Adjustments()
+PLAIN = f"POST {PATH} HTTP/1.1\r\nHost: a\r\nX-API-Key: k\r\nContent-Type: application/json\r\n"
+LINES = (
+    *("Content-Length: 7", "content-length:12", "Content-Length:\t3 ", "CONTENT-LENGTH: 0", "Content-Length: 007"),
+    *("Content-Length: +7", "Content-Length: 7, 7", "Content-Length: -1", "Content-Length: ", "Content-Length : 7"),
+    *(" Content-Length: 5", "\t, 6", "Content_Length: 9", "X-Length: 4", "X: Content-Length: 4", "Connection: close"),
+    *("Connection: keep-alive", "Transfer-Encoding: chunked", "Transfer-Encoding: gzip", "Expect: 100-continue"),
+    *("X-Request-Id: one", "X-Request-Id: two", "Host: b", "no colon", "Content-Length: ٣"),
+)
+FIRST_LINES = (
+    *(f"POST {PATH} HTTP/1.1", f"POST {PATH} HTTP/1.0", f"POST {PATH}", f"POST {PATH}?a=1#b HTTP/1.1"),
+    *(f"POST http://host{PATH} HTTP/1.1", f"GET {PATH} HTTP/1.1", "POST /elsewhere HTTP/1.1", f"post {PATH} HTTP/1.1"),
+)
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_remembered() -> Iterator[None]:
+    Request._heads.clear()
+    yield
+    Request._heads.clear()
+
+
+def learnt(parser: HTTPRequestParser, head: bytes) -> Any:
+    """All that is known after the head, or the error."""
+    try:
+        parser.parse_header(head)
+    except Exception as error:  # noqa: BLE001  # whatever it is, it must be the same
+        return type(error), error.args
+    known = {name: value for name, value in vars(parser).items() if name != "body_rcv"}
+    body = parser.body_rcv
+    return known, type(body), getattr(body, "remain", None)
+
+
+@given(
+    st.lists(st.sampled_from(LINES), max_size=6),
+    st.lists(st.sampled_from(LINES), max_size=6),
+    st.sampled_from(FIRST_LINES),
+)
+def test_it_is_what_waitress_alone_gives(lines: list[str], others: list[str], first_line: str) -> None:
+    for some in (lines, others, lines, others):
+        head = "\r\n".join((first_line, "Host: a", *some, "", "")).encode()
+        assert learnt(Request(ADJUSTMENTS), head) == learnt(HTTPRequestParser(ADJUSTMENTS), head)
+
+
+def head_of(number: int, length: int = 7) -> bytes:
+    return f"{PLAIN}X-Number: {number}\r\nContent-Length: {length}\r\n\r\n".encode()
+
+
+def test_a_head_is_known_again_whatever_the_length_of_the_body(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = Request(ADJUSTMENTS)
+    first.parse_header(head_of(1, 100))
+    monkeypatch.setattr(HTTPRequestParser, "parse_header", lambda *_: pytest.fail("it was parsed again"))
+    again = Request(ADJUSTMENTS)
+    again.parse_header(head_of(1, 25))
+    assert (again.content_length, again.headers["CONTENT_LENGTH"], again.headers["X_API_KEY"]) == (25, "25", "k")
+    assert first.headers["CONTENT_LENGTH"] == "100"
+
+
+def test_no_request_changes_what_another_learns() -> None:
+    for _ in range(2):
+        request = Request(ADJUSTMENTS)
+        request.parse_header(head_of(1))
+        # The server itself writes into them.
+        headers: Any = request.headers
+        assert "CONNECTION" not in headers
+        headers["CONNECTION"] = "close"
+
+
+def test_few_and_short_ones_are_remembered() -> None:
+    for number in range(3 * MOST_HEADS):
+        Request(ADJUSTMENTS).parse_header(head_of(number))
+        assert len(Request._heads) <= MOST_HEADS
+    Request._heads.clear()
+    long = f"{PLAIN}X-Long: {'x' * LONGEST_HEAD}\r\nContent-Length: 7\r\n\r\n"
+    Request(ADJUSTMENTS).parse_header(long.encode())
+    Request(ADJUSTMENTS).parse_header(
+        head_of(1).replace(b"Type: application/json", b"Type: a\r\nTransfer-Encoding: chunked")
+    )
+    assert Request._heads == {}
