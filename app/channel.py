@@ -24,9 +24,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# Threads that take batches: while one waits for its commit, the other checks what came meanwhile. More would only get
-# in each other's way, for Python runs one at a time.
-BATCH_THREADS = 2
 # In one commit, or what one request brings: it bounds how long a group takes, and its memory.
 MOST_EVENTS = 500
 MOST_BYTES = 2 * MIB
@@ -129,7 +126,7 @@ class Errand:
 
 
 class Dispatcher(ThreadedTaskDispatcher):
-    """Threads for batches, for health checks, for those who look, and for everything else.
+    """A thread for batches, one for health checks, one for those who look, and some for everything else.
 
     Health checks must not wait behind a hundred batches, and no batch behind a question to the database by somebody who
     looks, however many do, nor behind large transcripts.
@@ -144,8 +141,10 @@ class Dispatcher(ThreadedTaskDispatcher):
         self._health.set_thread_count(1)
         self._looks = ThreadedTaskDispatcher()
         self._looks.set_thread_count(1)
+        # While it waits for a commit the next group gathers, and another process works. A second one was slower: Python
+        # runs one at a time, and groups were smaller.
         self._batches = ThreadedTaskDispatcher()
-        self._batches.set_thread_count(BATCH_THREADS)
+        self._batches.set_thread_count(1)
         self.set_thread_count(threads)
 
     @property
@@ -223,7 +222,7 @@ class Dispatcher(ThreadedTaskDispatcher):
         super().add_task(Errand(work))  # type: ignore[arg-type]
 
     def do_between_batches(self, work: Callable[[], None]) -> None:
-        """Has `work` done by a thread that takes batches."""
+        """Has `work` done by the thread that takes batches."""
         self._batches.add_task(Errand(work))  # type: ignore[arg-type]
 
     def do_between_health_checks(self, work: Callable[[], None]) -> None:

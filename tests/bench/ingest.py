@@ -28,8 +28,8 @@ from tests.fixtures.postgres import connect, migrate
 BASELINE = Path(__file__).with_name("baseline.json")
 HEADS = "requests/s  events/s   p50 ms   p99 ms failed  coll.   pg    MB   WAL B"
 
-# As roles/postgresql sizes it for 2 GB of memory, but for lz4, which the wheel's build lacks. Debian's PostgreSQL 15 was
-# as fast without as with it; pglz, which is all that the wheel has, takes a seventh of the speed.
+# As roles/postgresql sizes it for 2 GB of memory, but for lz4, which the wheel lacks. Debian's PostgreSQL 15 is as fast
+# without as with it; pglz, which is all that the wheel has, takes a seventh of the speed.
 SETTINGS = {
     "shared_buffers": "307MB",
     "work_mem": "8MB",
