@@ -120,7 +120,7 @@ def main(stored: int, minutes: float) -> None:
     click.echo(f"\n{sum(rounds)} questions were answered meanwhile. What is left of the speed:")
     for case, ratio in ratios.items():
         click.echo(f"{case:46}{ratio:8.3f}   floor {1 - MOST_LOST:.2f}{'' if ratio >= 1 - MOST_LOST else '   MISSED'}")
-    results: dict[str, Any] = {"stored": stored, "ratios": ratios, "memory_mb": memory}
+    results: dict[str, Any] = {"stored_events": stored, "ratios": ratios, "memory_mb": memory}
     click.echo(json.dumps({**results, **{key: [asdict(row) for row in rows] for key, rows in found.items()}}))
 
 
