@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 # So many heads are remembered; a host sends one or two, again and again.
 MOST_HEADS = 256
-LONGEST_HEAD = 4096
+LONGEST_HEAD = 1024
 _LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,15})[ \t]*\r\n", re.IGNORECASE)
 # What waitress' parser learns from a head, but for the headers and the body's length.
 _LEARNT = (

@@ -31,7 +31,8 @@ def run(servers: list[BaseWSGIServer], connections: Connections, stopping: Calla
             accept_at = now + MODESTY_SECONDS
         open_before = len(connections)
         if now < accept_at:
-            others = {descriptor: entry for descriptor, entry in connections.items() if entry not in servers}
+            # A copy, since a thread may close a connection meanwhile.
+            others = {number: entry for number, entry in connections.copy().items() if entry not in servers}
             wasyncore.loop(timeout=MODESTY_SECONDS, use_poll=True, map=others, count=1)
         else:
             wasyncore.loop(timeout=1, use_poll=True, map=connections, count=1)
@@ -46,7 +47,7 @@ def drain(servers: list[BaseWSGIServer], connections: Connections, seconds: floa
             server.socket.close()
     began = time.monotonic()
     while True:
-        channels = [entry for entry in connections.values() if isinstance(entry, Channel)]
+        channels = [entry for entry in connections.copy().values() if isinstance(entry, Channel)]
         elapsed = time.monotonic() - began
         if not channels or elapsed >= seconds:
             break
