@@ -64,13 +64,13 @@ BEGIN
         $sql$, beginning, (SELECT time_zone FROM reporting_settings), source);
     GET DIAGNOSTICS number = ROW_COUNT;
     INSERT INTO counted_totals
-    SELECT five_minutes, date_bin('1 hour', five_minutes, '2000-01-01Z'), max(least(occurred_at, received_at)),
+    SELECT five_minutes, date_trunc('hour', five_minutes, 'UTC'), max(least(occurred_at, received_at)),
         count(*), count(*) FILTER (WHERE failed), count(latency_ms), sum(latency_ms), series_key, agent_key, day,
         min(date_part('epoch', received_at - occurred_at)), sum(error_count), sum(warning_count), sum(prompt_tokens),
         sum(completion_tokens), sum(total_tokens), sum(cached_tokens), sum(reasoning_tokens), sum(cost)
     FROM counted_events GROUP BY five_minutes, day, series_key, agent_key;
     INSERT INTO counted_latencies
-    SELECT five_minutes, date_bin('1 hour', five_minutes, '2000-01-01Z'), count(*), series_key, agent_key, day, bucket
+    SELECT five_minutes, date_trunc('hour', five_minutes, 'UTC'), count(*), series_key, agent_key, day, bucket
     FROM counted_events WHERE bucket IS NOT NULL GROUP BY five_minutes, day, series_key, agent_key, bucket;
     INSERT INTO hosts AS h (host_id, first_seen_at, last_seen_at, client_version)
     SELECT s.host_id, min(c.first_at), max(c.last_at),
@@ -168,7 +168,7 @@ BEGIN
     PERFORM rollup_add('rollup_agent_days', 'day', 'agent_key', days);
     EXECUTE format($sql$
         INSERT INTO rollup_session_hours (start, session_key, host_key)
-        SELECT date_bin('1 hour', five_minutes, '2000-01-01Z'), session_key, min(host_key)
+        SELECT date_trunc('hour', five_minutes, 'UTC'), session_key, min(host_key)
         FROM counted_events JOIN series USING (series_key) JOIN hosts USING (host_id)
         WHERE %s GROUP BY 1, 2 ORDER BY 1, 2
         ON CONFLICT DO NOTHING
