@@ -2,10 +2,8 @@
 
 import json
 import logging
-import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from waitress.channel import HTTPChannel
@@ -18,6 +16,7 @@ from app.incoming import PendingAnswer, Request
 from app.metrics import OTHER, Metrics
 from app.routes import glance, ingest, summary
 from app.routes.health import PATH as HEALTH_PATH
+from app.waking import Waking
 
 if TYPE_CHECKING:
     from collections import deque
@@ -136,7 +135,7 @@ class Dispatcher(ThreadedTaskDispatcher):
         super().__init__()
         self.metrics = metrics
         self.stopping = False
-        self._answering = threading.local()
+        self.waking = Waking()
         self._health = ThreadedTaskDispatcher()
         self._health.set_thread_count(1)
         self._looks = ThreadedTaskDispatcher()
@@ -178,7 +177,7 @@ class Dispatcher(ThreadedTaskDispatcher):
             if events < MOST_EVENTS and size < MOST_BYTES:
                 group += self._next_batch()
         ingest.commit(waiting)
-        with self._one_wake():
+        with self.waking.once():
             for channel in group:
                 try:
                     channel.answer()
@@ -190,32 +189,6 @@ class Dispatcher(ThreadedTaskDispatcher):
         with self._batches.lock:
             queue: deque[Any] = self._batches.queue
             return [queue.popleft()] if queue and isinstance(queue[0], Channel) else []
-
-    def once_a_group(self, wake: Callable[[], None]) -> Callable[[], None]:
-        """`wake`, which has the loop look at its connections again; while a group is answered it waits for the end.
-
-        After each answer the loop would take Python's lock from the thread that has the others' to write.
-        """
-
-        def later() -> None:
-            wakes: set[Callable[[], None]] | None = getattr(self._answering, "wakes", None)
-            if wakes is None:
-                wake()
-            else:
-                wakes.add(wake)
-
-        return later
-
-    @contextmanager
-    def _one_wake(self) -> Iterator[None]:
-        wakes: set[Callable[[], None]] = set()
-        self._answering.wakes = wakes
-        try:
-            yield
-        finally:
-            self._answering.wakes = None
-            for wake in wakes:
-                wake()
 
     def do(self, work: Callable[[], None]) -> None:
         """Has `work` done by a worker thread, after the requests that wait."""

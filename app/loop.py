@@ -13,7 +13,7 @@ from app.channel import Channel
 log = logging.getLogger(__name__)
 
 # Who has accepted a connection leaves the next to the others so long, seconds: the one that happens to run would take
-# all that come together, and answer them alone while the others rest.
+# all that come together, and answer them alone while the others rest. So a process accepts a thousand a second at most.
 MODESTY_SECONDS = 0.001
 # While stopping: how long an idle connection stays, so that what the proxy has just sent on it is still answered.
 LINGER_SECONDS = 0.5

@@ -64,7 +64,7 @@ def serve(settings: Settings) -> None:
     servers = [entry for entry in connections.values() if isinstance(entry, BaseWSGIServer)]
     for server in servers:
         server.channel_class = Channel
-        server.pull_trigger = dispatcher.once_a_group(server.pull_trigger)  # type: ignore[method-assign]
+        server.pull_trigger = dispatcher.waking.later(server.pull_trigger)  # type: ignore[method-assign]
 
     def observe() -> None:
         connected = sum(len(server.active_channels) for server in servers)  # type: ignore[arg-type, misc]  # a dict

@@ -39,7 +39,7 @@ def everyone_waits(collector: Collector) -> Iterator[Callable[..., Future[Receip
             pool.submit(send, event("busy"))
             wait_until_blocked(collector.database_url)
             yield lambda *events, **more: pool.submit(send, *events, **more)
-            # They are in the collector's queue by then; were they not, the tests would still be right.
+            # They are in the collector's queue by then.
             time.sleep(0.5)
 
 
