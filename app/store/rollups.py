@@ -1,4 +1,4 @@
-"""Roll-ups: notes of stored events are counted, and whole days anew. How, the migrations 0002 and 0005 say.
+"""Roll-ups: notes of stored events are counted, and whole days anew. How, the migrations 0002, 0005 and 0007 say.
 
 Whoever counts holds one lock, so roll-ups have one writer at a time; see `counting`.
 """
@@ -16,7 +16,7 @@ from app.store import partitions
 LOCK = 7_391_652_026
 # Events that one transaction counts: some tens of megabytes to sort and hash, and a second or two.
 MOST_EVENTS = 100_000
-# So many notes in the queue are worth a VACUUM after them: autovacuum looks once a minute only.
+# So many notes in the queue, of 75 events at most, are worth a VACUUM after them: autovacuum looks once a minute only.
 MANY_BATCHES = 200
 
 WORK_MEM = "32MB"
