@@ -45,7 +45,7 @@ class Settings:
     host: str = _setting("HOST", "Address to listen on where no socket is handed over.", "127.0.0.1")
     port: int = _setting("PORT", "Port to listen on where no socket is handed over.", 3001, low=0, high=65535)
 
-    # Enough to keep a commit in flight per core and decode the next batch meanwhile; more only adds switching.
+    # Transcripts, for the most part. Python runs one of them at a time, and the others wait for the database meanwhile.
     threads: int = _setting(
         "TELEMETRY_THREADS", "Requests other than batches worked on at once, per process.", 4, low=1, high=256
     )
