@@ -21,8 +21,8 @@ import msgspec
 from app.schemas.event import EVENT, KNOWN, outcome
 from app.store import partitions
 from app.store.database import BoundedConnection
-from app.store.events import KEYS, MEASURES, SERIES
-from app.store.words import Words, WordTable
+from app.store.rows import KEYS, NUMBERS, OBJECTS, SERIES, TEXTS
+from app.store.words import Known, WordTable, same
 from dev.generate import Event
 
 # A transaction's. What this process has in memory of them is some 40 MB.
@@ -34,15 +34,12 @@ _FIELD = {name: field.data_key or name for name, field in EVENT.fields.items()}
 _WORDS = [_FIELD[name] for name in SERIES if name != "outcome"]
 _OUTCOME = SERIES.index("outcome")
 _DECISION = _WORDS.index(_FIELD["decision"])
-_TEXTS = ("event_id", "decision_reason", "generation_id")
-_OBJECTS = ("tool_input", "extra_data")
-_NUMBERS = [name for name in MEASURES if name not in (*_TEXTS, *_OBJECTS)]
-_NUMBER_FIELDS = [_FIELD[name] for name in _NUMBERS]
-_TEXT_FIELDS = [_FIELD[name] for name in _TEXTS]
-_OBJECT_FIELDS = [_FIELD[name] for name in _OBJECTS]
+_NUMBER_FIELDS = [_FIELD[name] for name in NUMBERS]
+_TEXT_FIELDS = [_FIELD[name] for name in TEXTS]
+_OBJECT_FIELDS = [_FIELD[name] for name in OBJECTS]
 
 COPY_IDENTITIES = "COPY event_identities (identity, stored_at) FROM STDIN"
-_COLUMNS = ", ".join(("occurred_at", "received_at", *KEYS, *_NUMBERS, *_TEXTS, *_OBJECTS))
+_COLUMNS = ", ".join(("occurred_at", "received_at", *KEYS, "attributes", *NUMBERS, *TEXTS, *OBJECTS))
 COPY_EVENTS = f"COPY {{}} ({_COLUMNS}) FROM STDIN"
 
 _DELAYS = [timedelta(milliseconds=180 + number**2 // 24) for number in range(256)]
@@ -61,7 +58,7 @@ class BulkLoader:
     ) -> None:
         self._connection = connection
         self._behind = behind or {}
-        # The trigger that notes events for the roll-ups is that of the table, and not of its partitions.
+        # Whose triggers, which note events for the roll-ups, `fill` has switched off.
         self._months = {f"{each.start:%Y-%m}": each.name for each in partitions.existing(connection)} if by_days else {}
         self._series = WordTable("series", "series_key", SERIES)
         self._sessions = WordTable("sessions", "session_key", ("host_id", "session_id"))
@@ -75,11 +72,11 @@ class BulkLoader:
             yield len(chunk)
 
     def _load(self, events: list[Event]) -> None:
-        folders: list[Words] = [(event["workingDir"],) for event in events]
+        folders = [same((event["workingDir"],)) for event in events]
         received = [_received(event, self._behind.get(event["hostId"])) for event in events]
         numbers = zip(
             self._series.numbers(self._connection, [_series(event) for event in events]),
-            self._sessions.numbers(self._connection, [(event["hostId"], event["sessionId"]) for event in events]),
+            self._sessions.numbers(self._connection, [same((event["hostId"], event["sessionId"])) for event in events]),
             self._working_dirs.numbers(self._connection, folders),
             strict=True,
         )
@@ -105,10 +102,10 @@ class BulkLoader:
                 copy.write(part)
 
 
-def _series(event: Event) -> Words:
+def _series(event: Event) -> Known:
     words = [event.get(name) for name in _WORDS]
     words.insert(_OUTCOME, outcome(words[_DECISION]))
-    return tuple(words)
+    return same(tuple(words))
 
 
 def _received(event: Event, behind: timedelta | None) -> str:

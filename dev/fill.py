@@ -17,8 +17,10 @@ from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from typing import Literal
 
 import psycopg
+from psycopg import sql
 
 from app.store import partitions, rollups, storage
 from app.store.database import BoundedConnection
@@ -89,6 +91,7 @@ def fill(
     began = time.monotonic()
     with psycopg.connect(url, autocommit=True) as connection:
         make_partitions(connection, start, end)
+        note(connection, "DISABLE")
     todo = slices(start, end, count, seed)
     done, told = 0, began
     context = multiprocessing.get_context("spawn")
@@ -110,6 +113,7 @@ def fill(
                 process.terminate()
             raise
     with psycopg.connect(url, autocommit=True) as connection:
+        note(connection, "ENABLE")
         count_later(connection, start, end)
     return time.monotonic() - began
 
@@ -121,6 +125,15 @@ def make_partitions(connection: psycopg.Connection, start: datetime, end: dateti
         partitions.ensure(connection, now=moment)
         moment = partitions.midnight(partitions.months_later(moment, partitions.MONTHS_AHEAD + 1))
     partitions.ensure(connection)
+
+
+def note(connection: psycopg.Connection, action: Literal["ENABLE", "DISABLE"]) -> None:
+    """Whether what is written into a month directly is noted for the roll-ups. What a fill that failed leaves disabled,
+    `maintain` enables.
+    """
+    for each in partitions.existing(connection):
+        statement = sql.SQL("ALTER TABLE {} {} TRIGGER queue_events")
+        connection.execute(statement.format(sql.Identifier(each.name), sql.SQL(action)))
 
 
 def count_later(connection: psycopg.Connection, start: datetime, end: datetime) -> None:

@@ -14,7 +14,7 @@ from app.schemas.event import Values, complete, load_event, outcome
 from app.schemas.identity import Identifier, by_event_id
 from app.schemas.quick import Doubtful
 from app.schemas.text import may_be_deep, needs_care, storable, too_deep
-from app.store.events import Event
+from app.store.rows import Event, make_event
 
 Errors = dict[str, Any]
 TOO_DEEP = "Nested too deeply."
@@ -118,7 +118,7 @@ def _load_quickly(body: bytes, host_id: str, max_events: int) -> list[Event] | N
                 return None
             complete(values)
             identity = by_event_id(values.host_id, values.event_id)
-            events.append(Event(identity, False, outcome(values.decision), values, NOTHING))
+            events.append(make_event(identity, False, outcome, values, NOTHING))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, Doubtful):
         return None
     return events
@@ -165,10 +165,10 @@ def _load(raw: bytes, identifier: Identifier, host_id: str) -> Event:
     if host_id not in ("*", kept.get("hostId")) and isinstance(kept.get("hostId"), str):
         raise _Foreign
     values, attributes = load_event(kept)
-    return Event(
+    return make_event(
         identity=identifier.identify(content, values.timestamp),
         passing=values.event_id is None and values.timestamp is None,
-        outcome=outcome(values.decision),
+        outcome=outcome,
         values=values,
         attributes=attributes,
     )

@@ -22,6 +22,8 @@ YEAR_ONE = datetime(1, 1, 1, tzinfo=UTC)
 TIME_UNIT_SECONDS = 128
 # Floats are exact integers up to here; beyond, 1e300 and its 301 digits are better not made equal.
 EXACT = 2**53
+_BY_EVENT_ID = hashlib.blake2b(digest_size=16, person=b"event id")
+_spell = msgspec.json.Encoder().encode
 
 
 class Identifier:
@@ -49,10 +51,13 @@ class Identifier:
 
 def by_event_id(host_id: str, event_id: str) -> str:
     """The identity of an event that has an eventId, as 32 hex digits."""
-    plain = host_id.isascii() and event_id.isascii() and host_id.isprintable() and event_id.isprintable()
+    spelt = _spell((host_id, event_id))
     # For plain text there is one spelling anyway.
-    spelt = msgspec.json.encode((host_id, event_id)) if plain else _canonical([host_id, event_id])
-    return hashlib.blake2b(spelt, digest_size=16, person=b"event id").hexdigest()
+    if b"\\" in spelt or not spelt.isascii():
+        spelt = _canonical([host_id, event_id])
+    digest = _BY_EVENT_ID.copy()
+    digest.update(spelt)
+    return digest.hexdigest()
 
 
 def _canonical(value: Any) -> bytes:

@@ -5,6 +5,7 @@ marshmallow, whose messages are the API's. `tests/unit/test_quick.py` holds the 
 """
 
 from datetime import UTC, datetime
+from operator import attrgetter
 from typing import Annotated, Any
 
 import msgspec
@@ -45,7 +46,8 @@ class Completion:
         def names(kind: type[fields.Field[Any]]) -> list[str]:
             return [name for name, field in schema.fields.items() if type(field) is kind]
 
-        self._instants, self._numbers, self._objects = names(Instant), names(Number), names(Object)
+        self._instants, self._numbers = names(Instant), names(Number)
+        self._all_numbers, self._all_objects = attrgetter(*self._numbers), attrgetter(*names(Object))
 
     def complete(self, values: Any) -> None:
         """Makes its moments datetimes in UTC and its -0.0 zero.
@@ -56,21 +58,21 @@ class Completion:
             text = getattr(values, name)
             if text is not None:
                 setattr(values, name, _instant(text))
-        for name in self._numbers:
-            if getattr(values, name) == 0:
-                setattr(values, name, 0.0)
-        for name in self._objects:
+        if 0 in self._all_numbers(values):
+            for name in self._numbers:
+                if getattr(values, name) == 0:
+                    setattr(values, name, 0.0)
+        for value in self._all_objects(values):
             # The event around it is a level too.
-            if _nests(getattr(values, name)) and too_deep(getattr(values, name), MAX_DEPTH - 1):
+            if value and _nests(value) and too_deep(value, MAX_DEPTH - 1):
                 raise Doubtful
 
 
-def _nests(value: dict[str, Any] | None) -> bool:
+def _nests(value: dict[str, Any]) -> bool:
     """Whether anything is nested in it; in nearly all nothing is."""
-    if value:
-        for item in value.values():
-            if type(item) is dict or type(item) is list:
-                return True
+    for item in value.values():  # noqa: SIM110  # a generator takes twice as long
+        if type(item) is dict or type(item) is list:
+            return True
     return False
 
 

@@ -1,107 +1,26 @@
-"""The table telemetry_events and what it leans on: identities for exactly once, words stored once."""
+"""Events into the database: identities for exactly once, words stored once, and the events by COPY."""
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from operator import attrgetter
-from typing import Any
+from datetime import UTC, date, datetime
 
-import msgspec
 import psycopg
+from psycopg import sql
 
-from app.store import quarantine
+from app.store import identities, partitions, quarantine
 from app.store.database import BoundedConnection
+from app.store.partitions import Partition
 from app.store.quarantine import Quarantined
+from app.store.rows import COLUMNS, NULL, SERIES, Event
 from app.store.words import WordTable
 
-# The series' columns but the outcome are names of the event schema: a word that is absent is NULL.
-SERIES = (
-    "host_id",
-    "agent_name",
-    "event_type",
-    "outcome",
-    "decision",
-    "hook_name",
-    "tool_name",
-    "mode",
-    "execution_type",
-    "model_tier",
-    "model_name",
-    "provider",
-    "client_version",
-)
-# Every other column that comes from the event, with its type: json_to_recordset needs it spelt out.
-MEASURES = {
-    "latency_ms": "double precision",
-    "prompt_tokens": "bigint",
-    "completion_tokens": "bigint",
-    "total_tokens": "bigint",
-    "cached_tokens": "bigint",
-    "reasoning_tokens": "bigint",
-    "error_count": "integer",
-    "warning_count": "integer",
-    "success": "boolean",
-    "cost": "numeric",
-    "event_id": "text",
-    "decision_reason": "text",
-    "generation_id": "text",
-    "tool_input": "json",
-    "extra_data": "json",
-}
-KEYS = {"series_key": "integer", "session_key": "bigint", "working_dir_key": "integer", "attributes": "json"}
-_COLUMNS = ", ".join((*KEYS, *MEASURES))
-_WORDS = attrgetter(*(name for name in SERIES if name != "outcome"))
-_OUTCOME = SERIES.index("outcome")
-_SESSION = attrgetter("host_id", "session_id")
-_MEASURES = attrgetter(*MEASURES)
-# What is None is left out of the JSON.
-_Row = msgspec.defstruct(
-    "_Row",
-    [(name, Any, None) for name in ("identity", "occurred_at", *KEYS, *MEASURES)],
-    omit_defaults=True,
-    gc=False,
-)
-_TYPES = ", ".join(f"{name} {kind}" for name, kind in {**KEYS, **MEASURES}.items())
-
-# One statement is one transaction and one round trip. Identities are inserted in their order, so that two batches
-# with the same events wait for each other and never in a circle; the one that waited finds duplicates, committed. It
-# gives the identities that were there before.
-STORE = f"""
-WITH incoming AS MATERIALIZED (
-    SELECT * FROM json_to_recordset(%s) AS r(identity uuid, occurred_at timestamptz, {_TYPES})
-), fresh AS (
-    INSERT INTO event_identities (identity) SELECT identity FROM incoming ORDER BY identity
-    ON CONFLICT (identity) DO NOTHING
-    RETURNING identity
-), stored AS (
-    INSERT INTO telemetry_events (occurred_at, received_at, {_COLUMNS})
-    SELECT coalesce(occurred_at, now()), now(), {_COLUMNS} FROM incoming JOIN fresh USING (identity)
-)
-SELECT replace(identity::text, '-', '') FROM incoming WHERE identity NOT IN (SELECT identity FROM fresh)
-"""
-
-# An event with neither eventId nor timestamp is a repeat for an hour only: its older identity makes room.
-EXPIRE = """
-DELETE FROM event_identities WHERE identity IN (
-    SELECT identity FROM event_identities
-    WHERE identity = ANY(%s::uuid[]) AND stored_at < now() - interval '1 hour' ORDER BY identity FOR UPDATE)
-"""
-
-
-@dataclass(slots=True)
-class Event:
-    """A checked event: `values` has the schema's attributes, None where one is absent, `attributes` what else came."""
-
-    identity: str
-    # With neither eventId nor timestamp an equal event is a repeat for an hour only.
-    passing: bool
-    outcome: str
-    values: Any
-    attributes: Mapping[str, Any]
-
-    def series(self) -> tuple[str | None, ...]:
-        """The words that everything counts by, in the order of SERIES."""
-        words = _WORDS(self.values)
-        return (*words[:_OUTCOME], self.outcome, *words[_OUTCOME:])
+PARENT = "telemetry_events"
+# Repeats come together: a host that was cut off sends again what it does not know to have arrived. Nearly always there
+# are none, and to look for each of them is a tenth of PostgreSQL's work.
+REPEATS_SECONDS = 60.0
+# PostgreSQL writes a page of rows at once, but not where it must choose a partition for each.
+COPY = sql.SQL(f"COPY {{}} ({', '.join(COLUMNS)}) FROM STDIN")
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,11 +48,15 @@ class EventStore:
         self._series = WordTable("series", "series_key", SERIES)
         self._sessions = WordTable("sessions", "session_key", ("host_id", "session_id"))
         self._working_dirs = WordTable("working_dirs", "working_dir_key", ("working_dir",))
+        self._months: dict[date, list[Partition]] = {}
+        # Until then, by time.monotonic, more repeats are expected.
+        self._repeats_until = 0.0
 
     def forget(self) -> None:
-        """Drops remembered words: the server may be another one now."""
+        """Drops remembered words and partitions: the server may be another one now."""
         for table in (self._series, self._sessions, self._working_dirs):
             table.forget()
+        self._months = {}
 
     def store(self, connection: BoundedConnection, deliveries: Sequence[Delivery]) -> list[Stored]:
         """Stores all of them; everything is committed when this returns what became of each.
@@ -141,16 +64,29 @@ class EventStore:
         Should PostgreSQL refuse a value that the schema let through, each delivery is tried alone, then each event, so
         that the bad one costs none of its neighbours.
         """
-        try:
-            return self._store(connection, deliveries)
-        except (psycopg.DataError, psycopg.IntegrityError) as error:
-            reason = str(error).splitlines()[0]
+        direct = True
+        while True:
+            try:
+                return self._store(connection, deliveries, direct=direct)
+            except psycopg.errors.UndefinedTable:
+                if not direct:
+                    raise
+                # A partition was dropped.
+                direct, self._months = False, {}
+            except (psycopg.DataError, psycopg.IntegrityError) as error:
+                if isinstance(error, psycopg.errors.UniqueViolation) and error.diag.table_name == identities.TABLE:
+                    # A repeat, or somebody else has just committed one of these events. It is looked for the next time,
+                    # and will be found, so this comes to an end.
+                    self._repeats_until = time.monotonic() + REPEATS_SECONDS
+                    continue
+                reason = str(error).splitlines()[0]
+                break
         if len(deliveries) > 1:
             return [self.store(connection, (delivery,))[0] for delivery in deliveries]
         (delivery,) = deliveries
         if len(delivery.events) <= 1 and not delivery.rejected:
             return [Stored(refused={0: reason})]
-        (total,) = self._store(connection, (Delivery((), delivery.rejected),))
+        (total,) = self.store(connection, (Delivery((), delivery.rejected),))
         for index, event in enumerate(delivery.events):
             (one,) = self.store(connection, (Delivery((event,)),))
             total.accepted += one.accepted
@@ -158,47 +94,76 @@ class EventStore:
             total.refused.update(dict.fromkeys((index for _ in one.refused), "".join(one.refused.values())))
         return [total]
 
-    def _store(self, connection: BoundedConnection, deliveries: Sequence[Delivery]) -> list[Stored]:
+    def _store(self, connection: BoundedConnection, deliveries: Sequence[Delivery], *, direct: bool) -> list[Stored]:
+        events = [event for delivery in deliveries for event in delivery.events]
         # The first of those with one identity; a client's eventId may stand twice in a request, and in several.
-        unique: dict[str, Event] = {}
-        for delivery in deliveries:
-            for event in delivery.events:
-                unique.setdefault(event.identity, event)
-        rejected = [item for delivery in deliveries for item in delivery.rejected]
-        rows = self._rows(connection, list(unique.values())) if unique else ""
-        passing = [event.identity for event in unique.values() if event.passing]
-        if not (passing or rejected):
-            known = _insert(connection, rows)
-        else:
-            with connection.transaction():
-                if passing:
-                    connection.execute(EXPIRE, (passing,))
-                known = _insert(connection, rows)
-                quarantine.add(connection, rejected)
+        unique = {event.identity: event for event in reversed(events)}
+        if len(unique) < len(events):
+            events = list(reversed(unique.values()))
+        lines = self._lines(connection, events)
+        months = self._direct(connection) if direct else []
+        with connection.transaction():
+            identities.expire(connection, [event.identity for event in events if event.passing])
+            fresh = identities.claim(connection, unique, all_new=time.monotonic() >= self._repeats_until)
+            if len(fresh) < len(events):
+                lines = [line for line, event in zip(lines, events, strict=True) if event.identity in fresh]
+                events = [event for event in events if event.identity in fresh]
+            for table, content in _by_table(months, events, lines):
+                with connection.cursor().copy(COPY.format(sql.Identifier(table))) as copy:
+                    copy.write(b"".join(content))
+            quarantine.add(connection, [item for delivery in deliveries for item in delivery.rejected])
+        known = set() if fresh is unique else unique.keys() - fresh
         return [_stored(delivery, known) for delivery in deliveries]
 
-    def _rows(self, connection: BoundedConnection, events: Sequence[Event]) -> str:
-        """The events as STORE takes them."""
-        series = self._series.numbers(connection, [event.series() for event in events])
-        sessions = self._sessions.numbers(connection, [_SESSION(event.values) for event in events])
-        folders = [(event.values.working_dir,) for event in events if event.values.working_dir is not None]
-        working_dirs = iter(self._working_dirs.numbers(connection, folders))
-        rows = []
-        for event, series_key, session_key in zip(events, series, sessions, strict=True):
-            values = event.values
-            working_dir_key = None if values.working_dir is None else next(working_dirs)
-            keys = session_key, working_dir_key, event.attributes or None
-            rows.append(_Row(event.identity, values.timestamp, series_key, *keys, *_MEASURES(values)))
-        return msgspec.json.encode(rows).decode()
+    def _lines(self, connection: BoundedConnection, events: Sequence[Event]) -> list[bytes]:
+        """The events as COPY takes them."""
+        series = self._series.numbers(connection, [event.series for event in events])
+        sessions = self._sessions.numbers(connection, [event.session for event in events])
+        folders = [event.working_dir for event in events if event.working_dir is not None]
+        numbers = iter(self._working_dirs.numbers(connection, folders))
+        return [
+            b"%d\t%d\t%b\tnow\t%b\n"
+            % (series_key, session_key, NULL if event.working_dir is None else b"%d" % next(numbers), event.line)
+            for event, series_key, session_key in zip(events, series, sessions, strict=True)
+        ]
+
+    def _direct(self, connection: BoundedConnection) -> list[Partition]:
+        """The partitions that may be written to directly, looked up once a day: they are made months ahead."""
+        # What was forgotten meanwhile stays forgotten.
+        remembered, today = self._months, datetime.now(UTC).date()
+        found = remembered.get(today)
+        if found is None:
+            found = [each for each in partitions.existing(connection) if each.noted]
+            remembered.clear()
+            remembered[today] = found
+        return found
 
 
-def _insert(connection: BoundedConnection, rows: str) -> set[str]:
-    """The identities that were there before."""
-    return {identity for (identity,) in connection.execute(STORE, (rows,), prepare=True)} if rows else set()
+def _by_table(
+    months: Sequence[Partition], events: Sequence[Event], lines: Sequence[bytes]
+) -> Iterator[tuple[str, Sequence[bytes]]]:
+    """The lines of the events by the table that they go to: the month of the first that has a time, and the parent.
+
+    The parent comes first, as for whoever changes partitions, so that nobody waits in a circle.
+    """
+    first = next((event.occurred_at for event in events if event.occurred_at is not None), None)
+    month = next((each for each in months if first is not None and each.holds(first)), None)
+    if month is None:
+        if lines:
+            yield PARENT, lines
+        return
+    direct: list[bytes] = []
+    others: list[bytes] = []
+    for event, line in zip(events, lines, strict=True):
+        at = event.occurred_at
+        (direct if at is not None and month.start <= at < month.end else others).append(line)
+    if others:
+        yield PARENT, others
+    yield month.name, direct
 
 
 def _stored(delivery: Delivery, known: set[str]) -> Stored:
     """What became of it; its events are known from then on."""
-    fresh = {event.identity for event in delivery.events} - known
+    fresh = {event.identity for event in delivery.events}.difference(known)
     known |= fresh
     return Stored(accepted=len(delivery.events), duplicates=len(delivery.events) - len(fresh))

@@ -17,6 +17,7 @@ lock is waited for one second at most and then let go for a while (see locks.py)
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
+from functools import partial
 
 import psycopg
 from psycopg import sql
@@ -34,9 +35,10 @@ MONTHS_BACK = 120
 PARTITIONS = r"""
 SELECT name,
     greatest(coalesce((regexp_match(bound, $$FROM \('([^']+)'\)$$))[1]::timestamptz, '-infinity'), '1000-01-01Z'),
-    least(coalesce((regexp_match(bound, $$TO \('([^']+)'\)$$))[1]::timestamptz, 'infinity'), '9000-01-01Z')
+    least(coalesce((regexp_match(bound, $$TO \('([^']+)'\)$$))[1]::timestamptz, 'infinity'), '9000-01-01Z'), noted
 FROM (
-    SELECT c.relname AS name, pg_get_expr(c.relpartbound, c.oid) AS bound
+    SELECT c.relname AS name, pg_get_expr(c.relpartbound, c.oid) AS bound, EXISTS (
+        SELECT FROM pg_trigger WHERE tgrelid = c.oid AND tgname = 'queue_events' AND tgenabled <> 'D') AS noted
     FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
     WHERE i.inhparent = 'telemetry_events'::regclass
 ) AS p
@@ -52,6 +54,8 @@ class Partition:
     name: str
     start: datetime
     end: datetime
+    # Whether what is written into it directly is noted for the roll-ups.
+    noted: bool = True
 
     def holds(self, moment: datetime) -> bool:
         """Whether an event of that moment belongs here."""
@@ -99,7 +103,7 @@ def window(now: datetime, cutoff: datetime | None) -> Window:
 def existing(connection: psycopg.Connection) -> list[Partition]:
     """The partitions but the default one, oldest first."""
     rows = connection.execute(PARTITIONS).fetchall()
-    return [Partition(name, start.astimezone(UTC), end.astimezone(UTC)) for name, start, end in rows]
+    return [Partition(name, start.astimezone(UTC), end.astimezone(UTC), noted) for name, start, end, noted in rows]
 
 
 def missing(connection: psycopg.Connection, now: datetime, cutoff: datetime | None) -> list[Missing]:
@@ -146,6 +150,13 @@ def ensure(
             made.names.append(month.name)
             made.events_moved += moved
             report(f"made {month.name}" + (f" with {moved} events" if moved else ""))
+    for each in existing(connection):
+        if not each.noted:
+            # An older release made it.
+            try:
+                patiently(connection, partial(_note, connection, each.name))
+            except Busy as error:
+                made.failures.append(f"{each.name} has no trigger, and slows its events down: {error}.")
     return made
 
 
@@ -200,7 +211,19 @@ def _attach(connection: psycopg.Connection, month: Missing) -> int:
         sql.SQL("ALTER TABLE {} ATTACH PARTITION {} FOR VALUES FROM ({}) TO ({})").format(EVENTS, name, *_bounds(month))
     )
     connection.execute(sql.SQL("ALTER TABLE {} DROP CONSTRAINT in_month").format(name))
+    # Last, since what was moved has been noted.
+    _note(connection, month.name)
     return moved
+
+
+def _note(connection: psycopg.Connection, name: str) -> None:
+    # The parent's notes are of what comes through it.
+    connection.execute(
+        sql.SQL(
+            "CREATE OR REPLACE TRIGGER queue_events AFTER INSERT ON {} REFERENCING NEW TABLE AS fresh"
+            " FOR EACH STATEMENT EXECUTE FUNCTION queue_events()"
+        ).format(sql.Identifier(name))
+    )
 
 
 def _bounds(month: Missing) -> tuple[sql.Literal, sql.Literal]:

@@ -15,10 +15,12 @@ import click
 import msgspec
 
 from app.schemas import batch as batches_of
-from app.schemas.event import EVENT, complete
+from app.schemas.event import EVENT, complete, outcome
 from app.schemas.identity import by_event_id
+from app.store import identities
 from app.store.database import BoundedConnection
-from app.store.events import STORE, Delivery, Event, EventStore
+from app.store.events import Delivery, EventStore
+from app.store.rows import Event, make_event
 from dev.embedded import EmbeddedPostgres
 from tests.bench.cases import batches
 from tests.bench.ingest import SETTINGS
@@ -27,7 +29,6 @@ from tests.fixtures.postgres import migrate
 
 SIZE = 100
 RUNS = 30
-EXPLAIN = f"EXPLAIN (ANALYZE, FORMAT JSON) {STORE}"
 
 
 def best(work: Callable[[Any], object], given: Sequence[Any]) -> float:
@@ -44,12 +45,18 @@ def in_python(bodies: list[bytes]) -> dict[str, float]:
     """From the body to checked events."""
     contents = [msgspec.json.decode(body)["events"] for body in bodies]
     decoded = [batches_of._QUICK_BODY.decode(body).events for body in bodies]
+    completed = [batches_of._QUICK_BODY.decode(body).events for body in bodies]
+    for values in (values for events in completed for values in events):
+        complete(values)
     named = [(each.host_id, each.event_id) for each in decoded[0]]
     return {
         "by marshmallow, one by one": best(lambda events: [EVENT.load(event) for event in events], contents),
         "decode and check": best(batches_of._QUICK_BODY.decode, bodies),
         "complete": best(lambda events: [complete(values) for values in events], decoded),
         "identity": best(lambda _: [by_event_id(*names) for names in named], bodies),
+        "words, and the row as COPY takes it": best(
+            lambda events: [make_event("", False, outcome, values, {}) for values in events], completed
+        ),
         "all of these": best(lambda body: batches_of.load_batch(body, "*", SIZE), bodies),
     }
 
@@ -59,27 +66,14 @@ def in_postgresql(connection: BoundedConnection, checked: list[list[Event]]) -> 
     store = EventStore()
     for events in checked:
         # Their words are known then.
-        store._rows(connection, events)
-    found = {"row": best(lambda events: store._rows(connection, events), checked)}
-    plans = [connection.execute(EXPLAIN, (store._rows(connection, events),)).fetchone() for events in checked[::2]]
-    steps = [_steps(plan[0][0]) for plan in plans if plan]
-    found |= {step: min(each[step] for each in steps) / SIZE * 1000 for step in steps[0]}
-    whole = best(lambda events: store.store(connection, [Delivery(events)]), checked[1::2])
-    return {**found, "row, statement and commit": whole}
-
-
-def _steps(plan: dict[str, Any]) -> dict[str, float]:
-    """Milliseconds of the statement's parts."""
-    parts = {part["Subplan Name"]: part for part in plan["Plan"]["Plans"] if "Subplan Name" in part}
-    incoming = parts["CTE incoming"]["Actual Total Time"]
-    fresh = parts["CTE fresh"]["Actual Total Time"]
-    # Each of them waits for the one before.
-    return {
-        "PostgreSQL reads JSON": incoming,
-        "identities": fresh - parts["CTE fresh"]["Plans"][0]["Actual Total Time"],
-        "events": parts["CTE stored"]["Actual Total Time"] - parts["CTE stored"]["Plans"][0]["Actual Total Time"],
-        "note for the roll-ups": sum(trigger["Time"] for trigger in plan["Triggers"]),
-    }
+        store._lines(connection, events)
+    found = {"words to numbers": best(lambda events: store._lines(connection, events), checked)}
+    with connection.transaction(force_rollback=True):
+        found["identities"] = best(
+            lambda events: identities.claim(connection, [event.identity for event in events], all_new=True), checked
+        )
+    whole = best(lambda events: store.store(connection, [Delivery(events)]), checked)
+    return {**found, "all of it, and the commit": whole}
 
 
 @click.command(help=__doc__)

@@ -72,5 +72,5 @@ def test_the_steps_of_a_batch_are_measured_and_printed_as_one_json_object_last()
     result = CliRunner().invoke(steps.main)
     assert result.exit_code == 0, result.output
     found = json.loads(result.output.splitlines()[-1])
-    assert len(found) == 11
+    assert len(found) == 9
     assert all(microseconds > 0 for microseconds in found.values())

@@ -7,9 +7,10 @@ from typing import Any
 import psycopg
 import pytest
 
+from app.store import partitions
 from app.store.database import BoundedConnection
 from dev.bulk import CHUNK, BulkLoader
-from dev.fill import count_later, fill, make_partitions, settle, slices
+from dev.fill import count_later, fill, make_partitions, note, settle, slices
 from dev.generate import Event, events
 from tests.fixtures.collector import Collector
 from tests.fixtures.postgres import Server, connect
@@ -80,6 +81,8 @@ def test_the_bulk_way_stores_what_the_collector_stores(
     url = postgres.create_database()
     with BoundedConnection.connect(url, autocommit=True) as connection:
         make_partitions(connection, START, NOW)
+        if by_days:
+            note(connection, "DISABLE")
         assert list(BulkLoader(connection, by_days=by_days).load(generated)) == [620]
         if by_days:
             count_later(connection, START, NOW)
@@ -140,6 +143,8 @@ def test_a_filled_database_has_the_same_events_each_time_in_their_months(postgre
     again = postgres.create_database()
     fill(again, start, end, 3000)
     assert lines[-1].startswith("3,000 of 3,000 events, ")
+    with connect(database_url) as connection:
+        assert all(month.noted for month in partitions.existing(connection))
     first = stored(database_url)
     assert first == stored(again)
     assert {row[0] for row in first["events"]} == {"telemetry_events_202601", "telemetry_events_202602"}

@@ -7,7 +7,8 @@ import msgspec
 
 from app.schemas.batch import load_batch
 from app.store.database import BoundedConnection
-from app.store.events import Delivery, Event, EventStore, Stored
+from app.store.events import Delivery, EventStore, Stored
+from app.store.rows import Event
 
 PLAIN = {"hostId": "laptop", "sessionId": "abc123", "eventType": "agent_execution", "agentName": "tool-approve"}
 

@@ -12,6 +12,7 @@ import psycopg
 import pytest
 from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
+from psycopg import sql
 
 from app.store import migrate, partitions, rollups, site
 from app.store.database import BoundedConnection
@@ -191,6 +192,16 @@ def test_a_count_that_fails_is_taken_back_whole_and_done_again(
     check_views(connection)
 
 
+def make_month_as_older_releases_did(connection: psycopg.Connection) -> None:
+    """The partition is without a trigger of its own."""
+    connection.execute(
+        sql.SQL("CREATE TABLE {} PARTITION OF telemetry_events FOR VALUES FROM ({}) TO ({})").format(
+            sql.Identifier(f"telemetry_events_{NOW:%Y%m}"),
+            *(sql.Literal(partitions.midnight(partitions.months_later(NOW, count))) for count in (0, 1)),
+        )
+    )
+
+
 def test_a_site_that_has_events_gets_their_roll_ups_with_the_upgrade(
     any_empty_database_url: str, tmp_path: Path
 ) -> None:
@@ -201,11 +212,12 @@ def test_a_site_that_has_events_gets_their_roll_ups_with_the_upgrade(
         BoundedConnection.connect(any_empty_database_url, autocommit=True) as writer,
     ):
         migrate.migrate(connection, folder=tmp_path)
-        partitions.ensure(connection)
+        make_month_as_older_releases_did(connection)
         for days in (0, 1, 40, 400, 4000):
             moment = (NOW - timedelta(days=days)).isoformat()
             store_events(EventStore(), writer, load({"timestamp": moment, "decision": "DENY", "cost": 1}))
         migrate.migrate(connection)
+        assert [each.noted for each in partitions.existing(connection)] == [True]
         assert rollups.freshness(connection).days_to_rebuild == 5
         store_events(EventStore(), writer, load({"decision": "APPROVE"}))
         assert rollups.catch_up(connection) == 5

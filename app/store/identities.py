@@ -1,0 +1,68 @@
+"""The table event_identities, on which exactly once rests: an event is stored if and only if its identity was new."""
+
+from collections.abc import Collection
+
+import psycopg
+from psycopg.adapt import Dumper
+from psycopg.pq import Format
+
+from app.store.database import BoundedConnection
+
+TABLE = "event_identities"
+
+# Where there may be repeats, to look first and insert then costs less than ON CONFLICT, which looks too and then writes
+# each row twice. As a sub-select it is an index scan, whatever the planner thinks of a table that was empty when it was
+# last analyzed.
+INSERT = f"INSERT INTO {TABLE} (identity) SELECT identity FROM unnest(%s) AS given(identity)"
+CLAIM = f"""
+{INSERT}
+WHERE (SELECT true FROM {TABLE} AS known WHERE known.identity = given.identity) IS NULL
+RETURNING replace(identity::text, '-', '')
+"""
+
+# An event with neither eventId nor timestamp is a repeat for an hour only: its older identity makes room.
+EXPIRE = f"""
+DELETE FROM {TABLE} WHERE identity IN (
+    SELECT identity FROM {TABLE}
+    WHERE identity = ANY(%s) AND stored_at < now() - interval '1 hour' ORDER BY identity FOR UPDATE)
+"""
+
+
+def claim(connection: BoundedConnection, identities: Collection[str], *, all_new: bool) -> Collection[str]:
+    """Inserts those that are new, and returns them. They are different, each 32 hex digits.
+
+    Raises UniqueViolation where somebody else has just committed one that was new: the next time it is found. With
+    `all_new`, the caller's guess, nothing is looked up, and it is raised for one that was there before, too.
+    """
+    if not identities:
+        return ()
+    # In one order, so that two batches with the same events wait for each other and never in a circle.
+    given = _Uuids(sorted(identities))
+    cursor = connection.execute(INSERT if all_new else CLAIM, (given,), prepare=True)
+    return identities if cursor.rowcount == len(given) else {identity for (identity,) in cursor}
+
+
+def expire(connection: BoundedConnection, identities: Collection[str]) -> None:
+    """Deletes those that were stored more than an hour ago."""
+    if identities:
+        connection.execute(EXPIRE, (_Uuids(identities),))
+
+
+class _Uuids(list[str]):
+    """Sent as uuid[]; psycopg's own way is for objects of Python's UUID, which would have to be made."""
+
+
+class _UuidsDumper(Dumper):
+    format = Format.BINARY
+    _uuid = psycopg.adapters.types["uuid"]
+    oid = _uuid.array_oid
+    # Dimensions, whether there are NULLs, type, length, number of the first; then each with its length.
+    _head = f"{1:08x}{0:08x}{_uuid.oid:08x}%08x{1:08x}"
+    _length = f"{16:08x}"
+
+    def dump(self, obj: list[str]) -> bytes:
+        """PostgreSQL's binary form of an array."""
+        return bytes.fromhex(self._length.join((self._head % len(obj), *obj)))
+
+
+psycopg.adapters.register_dumper(_Uuids, _UuidsDumper)
