@@ -46,8 +46,9 @@ class Settings:
     port: int = _setting("PORT", "Port to listen on where no socket is handed over.", 3001, low=0, high=65535)
 
     # Transcripts, for the most part. Python runs one of them at a time, and the others wait for the database meanwhile.
+    # More pass Python's lock to each other and answer no more, but some much later.
     threads: int = _setting(
-        "TELEMETRY_THREADS", "Requests other than batches worked on at once, per process.", 4, low=1, high=256
+        "TELEMETRY_THREADS", "Requests other than batches worked on at once, per process.", 2, low=1, high=256
     )
     pool_size: int = _setting(
         "TELEMETRY_POOL_SIZE", "Database connections for requests, per process.", 4, low=1, high=100

@@ -15,7 +15,7 @@ from app.store import partitions
 # As migrate.LOCK.
 LOCK = 7_391_652_026
 # Events that one transaction counts: some tens of megabytes to sort and hash, and a second or two.
-MOST_EVENTS = 100_000
+MOST_EVENTS = 200_000
 # So many notes in the queue, of 75 events at most, are worth a VACUUM after them: autovacuum looks once a minute only.
 MANY_BATCHES = 200
 
