@@ -67,7 +67,9 @@ class Database:
                 "autocommit": True,
                 "connect_timeout": 3,
                 "application_name": "telemetry-collector",
-                "options": f"-c statement_timeout={STATEMENT_TIMEOUT_MS} {OPTIONS}",
+                # Who was stopped between two statements must not keep others waiting for what it has locked.
+                "options": f"-c statement_timeout={STATEMENT_TIMEOUT_MS}"
+                f" -c idle_in_transaction_session_timeout={STATEMENT_TIMEOUT_MS} {OPTIONS}",
             },
             configure=self._configure,
             min_size=1,

@@ -1,4 +1,4 @@
-"""Roll-ups: notes of stored events are counted, and whole days anew. How, the migrations 0002, 0005 and 0007 say.
+"""Roll-ups: notes of stored events are counted, and whole days anew. How, the migrations 0002, 0005, 0007 and 0009 say.
 
 Whoever counts holds one lock, so roll-ups have one writer at a time; see `counting`.
 """
