@@ -24,6 +24,7 @@ from psycopg import sql
 
 from app.store import partitions, rollups, storage
 from app.store.database import BoundedConnection
+from app.store.notes import TRIGGER
 from dev.bulk import BulkLoader
 from dev.collector import CommandError, run_command
 from dev.generate import events, work
@@ -132,8 +133,8 @@ def note(connection: psycopg.Connection, action: Literal["ENABLE", "DISABLE"]) -
     `maintain` enables.
     """
     for each in partitions.existing(connection):
-        statement = sql.SQL("ALTER TABLE {} {} TRIGGER queue_events")
-        connection.execute(statement.format(sql.Identifier(each.name), sql.SQL(action)))
+        statement = sql.SQL("ALTER TABLE {} {} TRIGGER {}")
+        connection.execute(statement.format(sql.Identifier(each.name), sql.SQL(action), sql.Identifier(TRIGGER)))
 
 
 def count_later(connection: psycopg.Connection, start: datetime, end: datetime) -> None:

@@ -23,6 +23,7 @@ import psycopg
 from psycopg import sql
 
 from app.store.locks import QUIET_WAIT_SECONDS, Busy, patiently
+from app.store.notes import TRIGGER, note
 
 EVENTS = sql.Identifier("telemetry_events")
 DEFAULT = sql.Identifier("telemetry_events_default")
@@ -32,13 +33,13 @@ MONTHS_BACK = 120
 
 # In SQL, since the bounds come in the session's own time zone. One that is open, or that Python has no datetime for, is
 # brought into Python's range.
-PARTITIONS = r"""
+PARTITIONS = rf"""
 SELECT name,
     greatest(coalesce((regexp_match(bound, $$FROM \('([^']+)'\)$$))[1]::timestamptz, '-infinity'), '1000-01-01Z'),
     least(coalesce((regexp_match(bound, $$TO \('([^']+)'\)$$))[1]::timestamptz, 'infinity'), '9000-01-01Z'), noted
 FROM (
     SELECT c.relname AS name, pg_get_expr(c.relpartbound, c.oid) AS bound, EXISTS (
-        SELECT FROM pg_trigger WHERE tgrelid = c.oid AND tgname = 'queue_events' AND tgenabled <> 'D') AS noted
+        SELECT FROM pg_trigger WHERE tgrelid = c.oid AND tgname = '{TRIGGER}' AND tgenabled <> 'D') AS noted
     FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
     WHERE i.inhparent = 'telemetry_events'::regclass
 ) AS p
@@ -154,7 +155,7 @@ def ensure(
         if not each.noted:
             # An older release made it.
             try:
-                patiently(connection, partial(_note, connection, each.name))
+                patiently(connection, partial(note, connection, each.name))
             except Busy as error:
                 made.failures.append(f"{each.name} has no trigger, and slows its events down: {error}.")
     return made
@@ -212,18 +213,8 @@ def _attach(connection: psycopg.Connection, month: Missing) -> int:
     )
     connection.execute(sql.SQL("ALTER TABLE {} DROP CONSTRAINT in_month").format(name))
     # Last, since what was moved has been noted.
-    _note(connection, month.name)
+    note(connection, month.name)
     return moved
-
-
-def _note(connection: psycopg.Connection, name: str) -> None:
-    # The parent's notes are of what comes through it.
-    connection.execute(
-        sql.SQL(
-            "CREATE OR REPLACE TRIGGER queue_events AFTER INSERT ON {} REFERENCING NEW TABLE AS fresh"
-            " FOR EACH STATEMENT EXECUTE FUNCTION queue_events()"
-        ).format(sql.Identifier(name))
-    )
 
 
 def _bounds(month: Missing) -> tuple[sql.Literal, sql.Literal]:
