@@ -22,7 +22,7 @@ from app.schemas.event import EVENT, KNOWN, outcome
 from app.store import partitions
 from app.store.database import BoundedConnection
 from app.store.rows import KEYS, NUMBERS, OBJECTS, SERIES, TEXTS
-from app.store.words import Known, WordTable, same
+from app.store.words import Interned, WordTable, interned
 from dev.generate import Event
 
 # A transaction's. What this process has in memory of them is some 40 MB.
@@ -72,11 +72,13 @@ class BulkLoader:
             yield len(chunk)
 
     def _load(self, events: list[Event]) -> None:
-        folders = [same((event["workingDir"],)) for event in events]
+        folders = [interned((event["workingDir"],)) for event in events]
         received = [_received(event, self._behind.get(event["hostId"])) for event in events]
         numbers = zip(
             self._series.numbers(self._connection, [_series(event) for event in events]),
-            self._sessions.numbers(self._connection, [same((event["hostId"], event["sessionId"])) for event in events]),
+            self._sessions.numbers(
+                self._connection, [interned((event["hostId"], event["sessionId"])) for event in events]
+            ),
             self._working_dirs.numbers(self._connection, folders),
             strict=True,
         )
@@ -102,10 +104,10 @@ class BulkLoader:
                 copy.write(part)
 
 
-def _series(event: Event) -> Known:
+def _series(event: Event) -> Interned:
     words = [event.get(name) for name in _WORDS]
     words.insert(_OUTCOME, outcome(words[_DECISION]))
-    return same(tuple(words))
+    return interned(tuple(words))
 
 
 def _received(event: Event, behind: timedelta | None) -> str:

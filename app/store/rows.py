@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from app.store.words import REMEMBERED, Known, Words, same
+from app.store.words import REMEMBERED, Interned, Words, interned
 
 # The series' columns but the outcome are names of the event schema: a word that is absent is NULL.
 SERIES = (
@@ -55,7 +55,7 @@ _TEXTS = attrgetter(*TEXTS)
 _OBJECTS = attrgetter(*OBJECTS)
 _DECISION = [name for name in SERIES if name != "outcome"].index("decision")
 # Words -> the same with the outcome.
-_SERIES: dict[Words, Known] = {}
+_SERIES: dict[Words, Interned] = {}
 
 _NULL = "\\N"
 NULL = _NULL.encode()
@@ -74,9 +74,9 @@ class Event(msgspec.Struct, gc=False):
     # In UTC; None is when it is stored.
     occurred_at: datetime | None
     # The words that everything counts by, in the order of SERIES.
-    series: Known
-    session: Known
-    working_dir: Known | None
+    series: Interned
+    session: Interned
+    working_dir: Interned | None
     # The columns after received_at.
     line: bytes
 
@@ -104,8 +104,8 @@ def make_event(
         passing,
         at,
         series,
-        same((values.host_id, values.session_id)),
-        None if folder is None else same((folder,)),
+        interned((values.host_id, values.session_id)),
+        None if folder is None else interned((folder,)),
         b"\t".join(
             (
                 numbers if at is not None else _NOW + numbers.removeprefix(NULL),
@@ -117,10 +117,10 @@ def make_event(
     )
 
 
-def _remember(words: Words, outcome: Callable[[str | None], str]) -> Known:
+def _remember(words: Words, outcome: Callable[[str | None], str]) -> Interned:
     if len(_SERIES) > REMEMBERED:
         _SERIES.clear()
-    series = same((*words[:_OUTCOME], outcome(words[_DECISION]), *words[_OUTCOME:]))
+    series = interned((*words[:_OUTCOME], outcome(words[_DECISION]), *words[_OUTCOME:]))
     return _SERIES.setdefault(words, series)
 
 

@@ -15,8 +15,8 @@ Words = tuple[str | None, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Known:
-    """Words, a value a column, of which `same` gives one object.
+class Interned:
+    """Words, a value a column, of which `interned` gives one object.
 
     It is looked up by what it is, and not by what it says, which takes a tenth of the time.
     """
@@ -39,7 +39,7 @@ class WordTable:
     name: str
     key: str
     columns: Sequence[str]
-    _keys: dict[Known, int] = field(default_factory=dict)
+    _keys: dict[Interned, int] = field(default_factory=dict)
     _day: date = date.min
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -48,7 +48,7 @@ class WordTable:
         with self._lock:
             self._keys = {}
 
-    def numbers(self, connection: BoundedConnection, wanted: Sequence[Known]) -> list[int]:
+    def numbers(self, connection: BoundedConnection, wanted: Sequence[Interned]) -> list[int]:
         """The number of each of `wanted` in their order, stored where it is new.
 
         Commits by itself, before the events that refer to it: a number is remembered only once it is durable.
@@ -67,7 +67,7 @@ class WordTable:
             return [stored[known] if key is None else key for known, key in zip(wanted, found, strict=True)]
         return found  # type: ignore[return-value]  # none of them is None
 
-    def _store(self, connection: BoundedConnection, missing: Iterable[Known]) -> dict[Known, int]:
+    def _store(self, connection: BoundedConnection, missing: Iterable[Interned]) -> dict[Interned, int]:
         by_digest = {digest(known.words): known for known in missing}
         # In one order everywhere, so that two processes never wait for each other.
         rows = [
@@ -89,17 +89,17 @@ class WordTable:
         return {by_digest[text]: key for key, text in cursor}
 
 
-_SAME: dict[Words, "Known"] = {}
+_INTERNED: dict[Words, "Interned"] = {}
 
 
-def same(words: Words) -> "Known":
+def interned(words: Words) -> "Interned":
     """One object for equal words."""
-    known = _SAME.get(words)
+    known = _INTERNED.get(words)
     if known is None:
-        if len(_SAME) > REMEMBERED:
-            _SAME.clear()
+        if len(_INTERNED) > REMEMBERED:
+            _INTERNED.clear()
         # Two threads may come here; both have the same object then.
-        known = _SAME.setdefault(words, Known(words))
+        known = _INTERNED.setdefault(words, Interned(words))
     return known
 
 
