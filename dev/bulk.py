@@ -21,7 +21,7 @@ import msgspec
 from app.schemas.event import EVENT, KNOWN, outcome
 from app.store import partitions
 from app.store.database import BoundedConnection
-from app.store.rows import KEYS, NUMBERS, OBJECTS, SERIES, TEXTS
+from app.store.rows import KEYS, NUMBERS, OBJECTS, SERIES, TEXTS, escaped
 from app.store.words import Interned, WordTable, interned
 from dev.generate import Event
 
@@ -139,13 +139,8 @@ def _month(row: str) -> str:
 
 
 def _text(value: str | None) -> str:
-    if value is None:
-        return _NULL
-    if "\\" in value or not value.isprintable():
-        value = value.replace("\\", "\\\\").replace("\n", "\\n").replace("\r", "\\r").replace("\t", "\\t")
-    return value
+    return _NULL if value is None else escaped(value)
 
 
 def _object(value: Any) -> str:
-    # JSON has no control characters of its own, and COPY takes a backslash for the beginning of one.
-    return _NULL if value is None else _encode(value).decode().replace("\\", "\\\\")
+    return _NULL if value is None else escaped(_encode(value).decode())

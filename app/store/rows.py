@@ -129,10 +129,11 @@ def _texts(values: tuple[str | None, ...]) -> bytes:
     # As it is in nearly all.
     if "\\" not in line and "\n" not in line and "\r" not in line and line.count("\t") == len(values) - 1:
         return line.encode()
-    return b"\t".join([NULL if value is None else _escaped(value).encode() for value in values])
+    return b"\t".join([NULL if value is None else escaped(value).encode() for value in values])
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
+    """A text as COPY takes it."""
     return text.replace("\\", "\\\\").replace("\t", "\\t").replace("\n", "\\n").replace("\r", "\\r")
 
 
