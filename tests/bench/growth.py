@@ -21,7 +21,7 @@ import psycopg
 from dev import fill
 from dev.embedded import EmbeddedPostgres
 from grafana.sources import DASHBOARDS
-from tests.bench.cases import CASES, PROCESSES
+from tests.bench.cases import CASES, MAIN, PROCESSES
 from tests.bench.dashboards import ROLES
 from tests.bench.ingest import HEADS, SETTINGS, Bench, Row, fill_log, print_row
 from tests.bench.processes import memory_mb
@@ -71,7 +71,7 @@ def measure(bench: Bench) -> list[Row]:
     """The cases that count."""
     bench.settle()
     rows = []
-    for case in CASES[:3]:
+    for case in MAIN:
         rows.append(bench.measure(case))
         print_row(rows[-1])
     return rows

@@ -1,7 +1,7 @@
 """Where the time of a batch goes, step by step, each alone: `python -m tests.bench.steps`.
 
 Microseconds an event that comes with 99 others, the best of several runs, on a fresh embedded PostgreSQL 16 set up as
-for `make bench`. PostgreSQL's own are those of EXPLAIN ANALYZE. The last line is one JSON object.
+for `make bench`; with PostgreSQL, those of both ends and the way between. The last line is one JSON object.
 """
 
 import json
