@@ -46,7 +46,7 @@ class Settings:
     port: int = _setting("PORT", "Port to listen on where no socket is handed over.", 3001, low=0, high=65535)
 
     # Transcripts, for the most part. Python runs one of them at a time, and the others wait for the database meanwhile.
-    # More pass Python's lock to each other and answer no more, but some much later.
+    # More pass Python's lock to each other: they answer hardly more, but some much later.
     threads: int = _setting(
         "TELEMETRY_THREADS", "Requests other than batches worked on at once, per process.", 2, low=1, high=256
     )
