@@ -82,7 +82,7 @@ class BulkLoader:
             self._working_dirs.numbers(self._connection, folders),
             strict=True,
         )
-        keys = (f"{series}\t{session}\t{folder}" for series, session, folder in numbers)
+        keys = (b"\t".join(each).decode() for each in numbers)
         with self._connection.transaction():
             self._copy(
                 COPY_IDENTITIES, (f"{_identity(event)}\t{at}\n" for event, at in zip(events, received, strict=True))

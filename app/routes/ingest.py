@@ -177,5 +177,5 @@ def in_front_of(inner: "WSGIApplication", here: Collector) -> "WSGIApplication":
 
 def _hosts(batch: Batch) -> str | None:
     """The batch's hosts for the log, a few of them where a key writes for all."""
-    hosts = sorted({event.series.words[0] or "" for event in batch.events})
+    hosts = sorted({series.words[0] or "" for series in {event.series for event in batch.events}})
     return ",".join(hosts[:3]) + (",..." if len(hosts) > 3 else "") or None

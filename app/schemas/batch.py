@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,16 +10,15 @@ import msgspec
 from marshmallow import ValidationError
 
 from app.errors import BadRequest
-from app.schemas.event import Values, complete, load_event, outcome
+from app.schemas.event import Values, check_depth, complete, load_event, outcome
 from app.schemas.identity import Identifier, by_event_id
 from app.schemas.quick import Doubtful
 from app.schemas.text import may_be_deep, needs_care, storable, too_deep
-from app.store.rows import Event, make_event
+from app.store.rows import Event, make_events
 
 Errors = dict[str, Any]
 TOO_DEEP = "Nested too deeply."
 NUL = b"\\u0000"
-NOTHING: Mapping[str, Any] = {}
 SHAPE = 'Send {"events": [...]} with an array of events.'
 
 
@@ -68,18 +67,20 @@ def load_batch(body: bytes, host_id: str, max_events: int) -> Batch:
         return Batch(body, quick, range(len(quick)))
     raws = _split(body)
     _check_length(raws, max_events)
-    batch, identifier, places = Batch(body), Identifier(), []
+    batch, identifier, checked, places = Batch(body), Identifier(), [], []
     for index, raw in enumerate(raws):
         try:
-            event = _load(raw, identifier, host_id)
+            checked.append(_load(raw, identifier, host_id))
         except ValidationError as error:
             batch.rejected.append(Rejected(index, messages(error), raw))
         except _Foreign:
             errors = {"hostId": ["This key may not write for this host."]}
             batch.rejected.append(Rejected(index, errors, raw, foreign=True))
         else:
-            batch.events.append(event)
             places.append(index)
+    if checked:
+        identities, events, attributes = zip(*checked, strict=True)
+        batch.events = make_events(identities, events, attributes, outcome)
     batch.places = places
     return batch
 
@@ -105,23 +106,24 @@ def _load_quickly(body: bytes, host_id: str, max_events: int) -> list[Event] | N
 
     Raises BadRequest where they are too many, or none.
     """
-    # What else `needs_care` looks for, the decoder refuses.
-    if NUL in body:
+    # What else `needs_care` looks for, the decoder refuses. From behind Python is three times as fast: it compares the
+    # first character, which is rare, and not the last.
+    if body.rfind(NUL) >= 0:
         return None
-    events = []
     try:
         found = _QUICK_BODY.decode(body).events
         # Before anything is done for each of them.
         _check_length(found, max_events)
+        identities = []
         for values in found:
             if values.event_id is None or host_id not in ("*", values.host_id):
                 return None
-            complete(values)
-            identity = by_event_id(values.host_id, values.event_id)
-            events.append(make_event(identity, False, outcome, values, NOTHING))
+            identities.append(by_event_id(values.host_id, values.event_id))
+        complete(found)
+        check_depth(found)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, Doubtful):
         return None
-    return events
+    return make_events(identities, found, None, outcome)
 
 
 def _split(body: bytes) -> list[bytes]:
@@ -150,7 +152,8 @@ def _split_leniently(body: bytes, problem: str) -> list[bytes]:
     raise BadRequest(SHAPE)
 
 
-def _load(raw: bytes, identifier: Identifier, host_id: str) -> Event:
+def _load(raw: bytes, identifier: Identifier, host_id: str) -> tuple[str, Any, dict[str, Any]]:
+    """The identity, the `Values`, and what else came."""
     try:
         content = _decode(raw)
     except RecursionError as error:
@@ -165,13 +168,7 @@ def _load(raw: bytes, identifier: Identifier, host_id: str) -> Event:
     if host_id not in ("*", kept.get("hostId")) and isinstance(kept.get("hostId"), str):
         raise _Foreign
     values, attributes = load_event(kept)
-    return make_event(
-        identity=identifier.identify(content, values.timestamp),
-        passing=values.event_id is None and values.timestamp is None,
-        outcome=outcome,
-        values=values,
-        attributes=attributes,
-    )
+    return identifier.identify(content, values.timestamp), values, attributes
 
 
 def _decode(raw: bytes) -> Any:

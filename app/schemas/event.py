@@ -96,7 +96,8 @@ EVENT = EventSchema()
 KNOWN = frozenset(field.data_key or name for name, field in EVENT.fields.items())
 # An event's values by the schema's names, None where one is absent.
 Values = values_type(EVENT)
-complete = Completion(EVENT).complete
+_completion = Completion(EVENT)
+complete, check_depth = _completion.complete, _completion.check_depth
 
 
 def load_event(content: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
@@ -108,7 +109,7 @@ def load_event(content: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
     known = {name: value for name, value in content.items() if name in KNOWN} if unknown else content
     try:
         values: Any = msgspec.convert(known, Values)
-        complete(values)
+        complete([values])
     except (msgspec.ValidationError, Doubtful):
         values = Values(**EVENT.load(known))
     return values, unknown

@@ -4,7 +4,9 @@ The type takes a value only where marshmallow certainly takes it too, and gives 
 marshmallow, whose messages are the API's. `tests/unit/test_quick.py` holds the two equal.
 """
 
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from itertools import chain
 from operator import attrgetter
 from typing import Annotated, Any
 
@@ -17,6 +19,7 @@ from app.schemas.text import MAX_DEPTH, too_deep
 # A moment is decoded as text: msgspec would round it where the contract cuts it.
 TYPES: dict[type[fields.Field[Any]], Any] = {Flag: bool, Instant: str, Number: float, Object: dict[str, Any]}
 TYPES |= {Text: str, Whole: int}
+_CONTAINERS = frozenset((dict, list))
 
 
 class Doubtful(Exception):
@@ -40,40 +43,37 @@ def values_type(schema: Schema) -> type[msgspec.Struct]:
 
 
 class Completion:
-    """What is left to do for a struct of `values_type(schema)` that was decoded."""
+    """What is left to do for structs of `values_type(schema)` that were decoded."""
 
     def __init__(self, schema: Schema) -> None:
-        def names(kind: type[fields.Field[Any]]) -> list[str]:
-            return [name for name, field in schema.fields.items() if type(field) is kind]
+        def columns(kind: type[fields.Field[Any]]) -> list[tuple[str, Callable[[Any], Any]]]:
+            return [(name, attrgetter(name)) for name, field in schema.fields.items() if type(field) is kind]
 
-        self._instants, self._numbers = names(Instant), names(Number)
-        self._all_numbers, self._all_objects = attrgetter(*self._numbers), attrgetter(*names(Object))
+        self._instants, self._numbers, self._objects = columns(Instant), columns(Number), columns(Object)
 
-    def complete(self, values: Any) -> None:
-        """Makes its moments datetimes in UTC and its -0.0 zero.
+    def complete(self, events: Sequence[Any]) -> None:
+        """Makes their moments datetimes in UTC and their -0.0 zero. Raises Doubtful where a moment is none."""
+        for name, column in self._instants:
+            for values, text in zip(events, map(column, events), strict=True):
+                if text is not None:
+                    setattr(values, name, _instant(text))
+        for name, column in self._numbers:
+            if 0 in map(column, events):
+                for values in events:
+                    if column(values) == 0:
+                        setattr(values, name, 0.0)
 
-        Raises Doubtful where a moment is none, or an object nests too deeply.
-        """
-        for name in self._instants:
-            text = getattr(values, name)
-            if text is not None:
-                setattr(values, name, _instant(text))
-        if 0 in self._all_numbers(values):
-            for name in self._numbers:
-                if getattr(values, name) == 0:
-                    setattr(values, name, 0.0)
-        for value in self._all_objects(values):
+    def check_depth(self, events: Sequence[Any]) -> None:
+        """Raises Doubtful where an object nests too deeply."""
+        for _, column in self._objects:
+            objects = list(filter(None, map(column, events)))
+            items = chain.from_iterable(map(dict.values, objects))
+            # In nearly all nothing is nested.
+            if _CONTAINERS.isdisjoint(map(type, items)):
+                continue
             # The event around it is a level too.
-            if value and _nests(value) and too_deep(value, MAX_DEPTH - 1):
+            if any(too_deep(value, MAX_DEPTH - 1) for value in objects):
                 raise Doubtful
-
-
-def _nests(value: dict[str, Any]) -> bool:
-    """Whether anything is nested in it; in nearly all nothing is."""
-    for item in value.values():  # noqa: SIM110  # a generator takes twice as long
-        if type(item) is dict or type(item) is list:
-            return True
-    return False
 
 
 def _type(field: fields.Field[Any]) -> Any:

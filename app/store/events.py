@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
+from itertools import repeat
 
 import psycopg
 from psycopg import sql
@@ -110,22 +111,22 @@ class EventStore:
                 events = [event for event in events if event.identity in fresh]
             for table, content in _by_table(months, events, lines):
                 with connection.cursor().copy(COPY.format(sql.Identifier(table))) as copy:
-                    copy.write(b"".join(content))
+                    copy.write(b"\n".join((*content, b"")))
             quarantine.add(connection, [item for delivery in deliveries for item in delivery.rejected])
-        known = set() if fresh is unique else unique.keys() - fresh
+        if len(fresh) == sum(len(delivery.events) for delivery in deliveries):
+            return [Stored(accepted=len(delivery.events)) for delivery in deliveries]
+        known = unique.keys() - fresh
         return [_stored(delivery, known) for delivery in deliveries]
 
     def _lines(self, connection: BoundedConnection, events: Sequence[Event]) -> list[bytes]:
         """The events as COPY takes them."""
         series = self._series.numbers(connection, [event.series for event in events])
         sessions = self._sessions.numbers(connection, [event.session for event in events])
-        folders = [event.working_dir for event in events if event.working_dir is not None]
-        numbers = iter(self._working_dirs.numbers(connection, folders))
-        return [
-            b"%d\t%d\t%b\tnow\t%b\n"
-            % (series_key, session_key, NULL if event.working_dir is None else b"%d" % next(numbers), event.line)
-            for event, series_key, session_key in zip(events, series, sessions, strict=True)
-        ]
+        given = [event.working_dir for event in events]
+        numbers = iter(self._working_dirs.numbers(connection, [folder for folder in given if folder is not None]))
+        folders = [NULL if folder is None else next(numbers) for folder in given]
+        columns = zip(series, sessions, folders, repeat(b"now"), [event.line for event in events], strict=False)
+        return list(map(b"\t".join, columns))
 
     def _direct(self, connection: BoundedConnection) -> list[Partition]:
         """The partitions that may be written to directly, looked up once a day: they are made months ahead."""

@@ -39,7 +39,7 @@ class WordTable:
     name: str
     key: str
     columns: Sequence[str]
-    _keys: dict[Interned, int] = field(default_factory=dict)
+    _keys: dict[Interned, bytes] = field(default_factory=dict)
     _day: date = date.min
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -48,8 +48,8 @@ class WordTable:
         with self._lock:
             self._keys = {}
 
-    def numbers(self, connection: BoundedConnection, wanted: Sequence[Interned]) -> list[int]:
-        """The number of each of `wanted` in their order, stored where it is new.
+    def numbers(self, connection: BoundedConnection, wanted: Sequence[Interned]) -> list[bytes]:
+        """The number of each of `wanted` in their order, as COPY takes it, stored where it is new.
 
         Commits by itself, before the events that refer to it: a number is remembered only once it is durable.
         """
@@ -67,7 +67,7 @@ class WordTable:
             return [stored[known] if key is None else key for known, key in zip(wanted, found, strict=True)]
         return found  # type: ignore[return-value]  # none of them is None
 
-    def _store(self, connection: BoundedConnection, missing: Iterable[Interned]) -> dict[Interned, int]:
+    def _store(self, connection: BoundedConnection, missing: Iterable[Interned]) -> dict[Interned, bytes]:
         by_digest = {digest(known.words): known for known in missing}
         # In one order everywhere, so that two processes never wait for each other.
         rows = [
@@ -86,7 +86,7 @@ class WordTable:
             types=sql.SQL(", ").join(sql.SQL("{} text").format(column) for column in columns),
         )
         cursor = connection.execute(statement, (msgspec.json.encode(rows).decode(),))
-        return {by_digest[text]: key for key, text in cursor}
+        return {by_digest[text]: b"%d" % key for key, text in cursor}
 
 
 _INTERNED: dict[Words, "Interned"] = {}
@@ -101,6 +101,14 @@ def interned(words: Words) -> "Interned":
         # Two threads may come here; both have the same object then.
         known = _INTERNED.setdefault(words, Interned(words))
     return known
+
+
+def all_interned(words: Sequence[Words]) -> "list[Interned]":
+    """`interned` of each, in their order."""
+    found = list(map(_INTERNED.get, words))
+    if None in found:
+        return list(map(interned, words))
+    return found  # type: ignore[return-value]  # none of them is None
 
 
 def digest(words: Words) -> str:

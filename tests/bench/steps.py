@@ -15,12 +15,12 @@ import click
 import msgspec
 
 from app.schemas import batch as batches_of
-from app.schemas.event import EVENT, complete, outcome
+from app.schemas.event import EVENT, check_depth, complete, outcome
 from app.schemas.identity import by_event_id
 from app.store import identities
 from app.store.database import BoundedConnection
 from app.store.events import Delivery, EventStore
-from app.store.rows import Event, make_event
+from app.store.rows import Event, make_events
 from dev.embedded import EmbeddedPostgres
 from tests.bench.cases import batches
 from tests.bench.ingest import SETTINGS
@@ -46,16 +46,16 @@ def in_python(bodies: list[bytes]) -> dict[str, float]:
     contents = [msgspec.json.decode(body)["events"] for body in bodies]
     decoded = [batches_of._QUICK_BODY.decode(body).events for body in bodies]
     completed = [batches_of._QUICK_BODY.decode(body).events for body in bodies]
-    for values in (values for events in completed for values in events):
-        complete(values)
+    for events in completed:
+        complete(events)
     named = [(each.host_id, each.event_id) for each in decoded[0]]
     return {
         "by marshmallow, one by one": best(lambda events: [EVENT.load(event) for event in events], contents),
         "decode and check": best(batches_of._QUICK_BODY.decode, bodies),
-        "complete": best(lambda events: [complete(values) for values in events], decoded),
+        "complete": best(lambda events: (complete(events), check_depth(events)), decoded),
         "identity": best(lambda _: [by_event_id(*names) for names in named], bodies),
         "words, and the row as COPY takes it": best(
-            lambda events: [make_event("", False, outcome, values, {}) for values in events], completed
+            lambda events: make_events([""] * SIZE, events, None, outcome), completed
         ),
         "all of these": best(lambda body: batches_of.load_batch(body, "*", SIZE), bodies),
     }

@@ -1,5 +1,6 @@
 """The quick way and marshmallow are equal in what they take, in what they give, and in which event it is."""
 
+import gc
 from typing import Any
 
 import msgspec
@@ -11,7 +12,7 @@ from app.schemas import batch, event
 from app.schemas.batch import load_batch
 from app.schemas.event import EVENT, KNOWN, Values, load_event, outcome
 from app.schemas.identity import Identifier
-from app.store.rows import Event, make_event
+from app.store.rows import Event, make_events
 from tests.api.events import FULL
 from tests.api.events import event as plain
 
@@ -78,10 +79,27 @@ def test_a_batch_that_is_decoded_at_once_gives_what_its_events_give_one_by_one(c
     quick = batch._load_quickly(body, "*", 1)
     if quick is None:
         return
-    one_by_one = batch._load(msgspec.json.encode(content), Identifier(), "*")
-    assert list(map(repr, quick)) == [repr(one_by_one)]
+    identity, values, attributes = batch._load(msgspec.json.encode(content), Identifier(), "*")
+    assert list(map(repr, quick)) == list(map(repr, make_events([identity], [values], [attributes], outcome)))
     values = by_marshmallow(msgspec.json.decode(msgspec.json.encode(content)))
-    assert quick == [make_event(quick[0].identity, False, outcome, values, {})]
+    assert quick == make_events([quick[0].identity], [values], [{}], outcome)
+
+
+@given(st.lists(contents, max_size=5))
+@example([COMMON, {**COMMON, "decisionReason": 'a\tb\\N\n\r\b"","null'}, plain("laptop")])
+@example([{**COMMON, "decisionReason": "\x1b"}, {**COMMON, "timestamp": None}, {**COMMON, "workingDir": None}])
+@example([{**plain("laptop"), "toolInput": {}, "somethingNew": {"null": "\nnull"}}, {**COMMON, "toolInput": None}])
+def test_events_that_come_together_are_what_each_is_alone(several: list[dict[str, Any]]) -> None:
+    try:
+        bodies = [msgspec.json.encode(content) for content in several]
+    except (ValueError, UnicodeEncodeError):
+        return
+    together = load_batch(b'{"events":[%b]}' % b",".join([msgspec.json.encode(COMMON), *bodies]), "*", 6).events
+    alone = [load_batch(b'{"events":[%b]}' % body, "*", 1).events for body in bodies]
+    # What an event is without an eventId depends on its like before it in the batch.
+    lines = [(each.occurred_at, each.series, each.session, each.working_dir, each.line) for each in together[1:]]
+    expected = [(e.occurred_at, e.series, e.session, e.working_dir, e.line) for events in alone for e in events]
+    assert lines == expected
 
 
 def quick(content: dict[str, Any], host: str = "*") -> list[Event] | None:
@@ -110,3 +128,19 @@ def test_what_lacks_a_required_field_is_rejected(names: set[str]) -> None:
     loaded = load_batch(msgspec.json.encode({"events": [content]}), "*", 1)
     required = {field.data_key for field in event.EVENT.fields.values() if field.required}
     assert bool(loaded.events) == (required <= names)
+
+
+def test_nothing_is_kept_of_a_batch_that_was_checked() -> None:
+    body = msgspec.json.encode({"events": [COMMON, {**COMMON, "decisionReason": None}, plain("laptop")]})
+    few = msgspec.json.encode({"events": [COMMON]})
+
+    def objects() -> int:
+        for _ in range(20):
+            load_batch(body, "*", 3)
+            load_batch(few, "*", 3)
+        gc.collect()
+        return len(gc.get_objects())
+
+    before = objects()
+    # Others may come and go; of a batch that were kept, there were hundreds.
+    assert objects() < before + 20
