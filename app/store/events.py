@@ -1,9 +1,10 @@
 """Events into the database: identities for exactly once, words stored once, and the events by COPY."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
+from functools import cache
 from itertools import repeat
 
 import psycopg
@@ -11,6 +12,7 @@ from psycopg import sql
 
 from app.store import identities, partitions, quarantine
 from app.store.database import BoundedConnection
+from app.store.one_message import execute_and_copy
 from app.store.partitions import Partition
 from app.store.quarantine import Quarantined
 from app.store.rows import COLUMNS, NULL, SERIES, Event
@@ -20,8 +22,6 @@ PARENT = "telemetry_events"
 # Repeats come together: a host that was cut off sends again what it does not know to have arrived. Nearly always there
 # are none, and to look for each of them is a tenth of PostgreSQL's work.
 REPEATS_SECONDS = 60.0
-# PostgreSQL writes a page of rows at once, but not where it must choose a partition for each.
-COPY = sql.SQL(f"COPY {{}} ({', '.join(COLUMNS)}) FROM STDIN")
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,16 +103,23 @@ class EventStore:
             events = list(reversed(unique.values()))
         lines = self._lines(connection, events)
         months = self._direct(connection) if direct else []
-        with connection.transaction():
-            identities.expire(connection, [event.identity for event in events if event.passing])
-            fresh = identities.claim(connection, unique, all_new=time.monotonic() >= self._repeats_until)
-            if len(fresh) < len(events):
-                lines = [line for line, event in zip(lines, events, strict=True) if event.identity in fresh]
-                events = [event for event in events if event.identity in fresh]
-            for table, content in _by_table(months, events, lines):
-                with connection.cursor().copy(COPY.format(sql.Identifier(table))) as copy:
-                    copy.write(b"\n".join((*content, b"")))
-            quarantine.add(connection, [item for delivery in deliveries for item in delivery.rejected])
+        rejected = [item for delivery in deliveries for item in delivery.rejected]
+        passing = [event.identity for event in events if event.passing]
+        fresh: Collection[str] = unique
+        if events and not rejected and not passing and time.monotonic() >= self._repeats_until:
+            copies = [(_copy(table), content) for table, content in _by_table(months, events, lines)]
+            execute_and_copy(connection, identities.claim_all(connection, unique), copies)
+        else:
+            with connection.transaction():
+                identities.expire(connection, passing)
+                fresh = identities.claim(connection, unique)
+                if len(fresh) < len(events):
+                    lines = [line for line, event in zip(lines, events, strict=True) if event.identity in fresh]
+                    events = [event for event in events if event.identity in fresh]
+                for table, content in _by_table(months, events, lines):
+                    with connection.cursor().copy(_copy(table)) as copy:
+                        copy.write(content)
+                quarantine.add(connection, rejected)
         if len(fresh) == sum(len(delivery.events) for delivery in deliveries):
             return [Stored(accepted=len(delivery.events)) for delivery in deliveries]
         known = unique.keys() - fresh
@@ -140,27 +147,29 @@ class EventStore:
         return found
 
 
+@cache
+def _copy(table: str) -> sql.Composed:
+    return sql.SQL(f"COPY {{}} ({', '.join(COLUMNS)}) FROM STDIN").format(sql.Identifier(table))
+
+
 def _by_table(
     months: Sequence[Partition], events: Sequence[Event], lines: Sequence[bytes]
-) -> Iterator[tuple[str, Sequence[bytes]]]:
+) -> Iterator[tuple[str, bytes]]:
     """The lines of the events by the table that they go to: the month of the first that has a time, and the parent.
 
+    PostgreSQL writes a page of rows at once, but not where it must choose a partition for each.
     The parent comes first, as for whoever changes partitions, so that nobody waits in a circle.
     """
     first = next((event.occurred_at for event in events if event.occurred_at is not None), None)
     month = next((each for each in months if first is not None and each.holds(first)), None)
-    if month is None:
-        if lines:
-            yield PARENT, lines
-        return
     direct: list[bytes] = []
     others: list[bytes] = []
     for event, line in zip(events, lines, strict=True):
         at = event.occurred_at
-        (direct if at is not None and month.start <= at < month.end else others).append(line)
-    if others:
-        yield PARENT, others
-    yield month.name, direct
+        (direct if month is not None and at is not None and month.start <= at < month.end else others).append(line)
+    for table, content in ((PARENT, others), (month.name if month else "", direct)):
+        if content:
+            yield table, b"\n".join((*content, b""))
 
 
 def _stored(delivery: Delivery, known: set[str]) -> Stored:

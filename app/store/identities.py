@@ -3,6 +3,7 @@
 from collections.abc import Collection
 
 import psycopg
+from psycopg import sql
 from psycopg.adapt import Dumper
 from psycopg.pq import Format
 
@@ -10,15 +11,16 @@ from app.store.database import BoundedConnection
 
 TABLE = "event_identities"
 
-# Where there may be repeats, to look first and insert then costs less than ON CONFLICT, which looks too and then writes
-# each row twice. As a sub-select it is an index scan, whatever the planner thinks of a table that was empty when it was
-# last analyzed.
+# To look first and insert then costs less than ON CONFLICT, which looks too and then writes each row twice. As a
+# sub-select it is an index scan, whatever the planner thinks of a table that was empty when it was last analyzed.
 INSERT = f"INSERT INTO {TABLE} (identity) SELECT identity FROM unnest(%s) AS given(identity)"
 CLAIM = f"""
 {INSERT}
 WHERE (SELECT true FROM {TABLE} AS known WHERE known.identity = given.identity) IS NULL
 RETURNING replace(identity::text, '-', '')
 """
+PREPARED = "claim_all"
+PREPARE = f"PREPARE {PREPARED} (uuid[]) AS {INSERT % '$1'}"
 
 # An event with neither eventId nor timestamp is a repeat for an hour only: its older identity makes room.
 EXPIRE = f"""
@@ -28,18 +30,27 @@ DELETE FROM {TABLE} WHERE identity IN (
 """
 
 
-def claim(connection: BoundedConnection, identities: Collection[str], *, all_new: bool) -> Collection[str]:
+def claim(connection: BoundedConnection, identities: Collection[str]) -> Collection[str]:
     """Inserts those that are new, and returns them. They are different, each 32 hex digits.
 
-    Raises UniqueViolation where somebody else has just committed one that was new: the next time it is found. With
-    `all_new`, the caller's guess, nothing is looked up, and it is raised for one that was there before, too.
+    Raises UniqueViolation where somebody else has just committed one that was new: the next time it is found.
     """
     if not identities:
         return ()
     # In one order, so that two batches with the same events wait for each other and never in a circle.
     given = _Uuids(sorted(identities))
-    cursor = connection.execute(INSERT if all_new else CLAIM, (given,), prepare=True)
+    cursor = connection.execute(CLAIM, (given,), prepare=True)
     return identities if cursor.rowcount == len(given) else {identity for (identity,) in cursor}
+
+
+def claim_all(connection: BoundedConnection, identities: Collection[str]) -> sql.SQL:
+    """The statement that inserts them unseen, for a message of the simple protocol. They are as for `claim`.
+
+    It raises UniqueViolation where one was there before.
+    """
+    connection.prepare_once(PREPARED, PREPARE)
+    # As in `claim`. They are digits, so there is nothing to quote.
+    return sql.SQL(f"EXECUTE {PREPARED} ('{{{','.join(sorted(identities))}}}')")
 
 
 def expire(connection: BoundedConnection, identities: Collection[str]) -> None:
