@@ -76,8 +76,7 @@ class EventStore:
                 direct, self._months = False, {}
             except (psycopg.DataError, psycopg.IntegrityError) as error:
                 if isinstance(error, psycopg.errors.UniqueViolation) and error.diag.table_name == identities.TABLE:
-                    # A repeat, or somebody else has just committed one of these events. It is looked for the next time,
-                    # and will be found, so this comes to an end.
+                    # A repeat, or somebody else has just committed one of these events: each is looked for from now on.
                     self._repeats_until = time.monotonic() + REPEATS_SECONDS
                     continue
                 reason = str(error).splitlines()[0]

@@ -11,14 +11,8 @@ from app.store.database import BoundedConnection
 
 TABLE = "event_identities"
 
-# To look first and insert then costs less than ON CONFLICT, which looks too and then writes each row twice. As a
-# sub-select it is an index scan, whatever the planner thinks of a table that was empty when it was last analyzed.
 INSERT = f"INSERT INTO {TABLE} (identity) SELECT identity FROM unnest(%s) AS given(identity)"
-CLAIM = f"""
-{INSERT}
-WHERE (SELECT true FROM {TABLE} AS known WHERE known.identity = given.identity) IS NULL
-RETURNING replace(identity::text, '-', '')
-"""
+CLAIM = f"{INSERT} ON CONFLICT DO NOTHING RETURNING replace(identity::text, '-', '')"
 PREPARED = "claim_all"
 PREPARE = f"PREPARE {PREPARED} (uuid[]) AS {INSERT % '$1'}"
 
@@ -33,7 +27,7 @@ DELETE FROM {TABLE} WHERE identity IN (
 def claim(connection: BoundedConnection, identities: Collection[str]) -> Collection[str]:
     """Inserts those that are new, and returns them. They are different, each 32 hex digits.
 
-    Raises UniqueViolation where somebody else has just committed one that was new: the next time it is found.
+    Where somebody else is storing one of them it waits for what becomes of that.
     """
     if not identities:
         return ()
@@ -44,9 +38,10 @@ def claim(connection: BoundedConnection, identities: Collection[str]) -> Collect
 
 
 def claim_all(connection: BoundedConnection, identities: Collection[str]) -> sql.SQL:
-    """The statement that inserts them unseen, for a message of the simple protocol. They are as for `claim`.
+    """The statement that inserts them, for a message of the simple protocol. They are as for `claim`.
 
-    It raises UniqueViolation where one was there before.
+    It fails with UniqueViolation where one was there before, and takes two thirds of the time of `claim`, which has
+    PostgreSQL look before it writes each row, and write it twice.
     """
     connection.prepare_once(PREPARED, PREPARE)
     # As in `claim`. They are digits, so there is nothing to quote.
