@@ -19,10 +19,10 @@ log = logging.getLogger(__name__)
 
 # From one look at the queue to the next. Whatever is stored is counted some seconds later.
 INTERVAL_SECONDS = 4.0
-# After a round it rests for several times as long as that took, and counts more at once the next time: a row that
-# many events share is written once for all of them, so under load the rest of the machine has what it needs. What has
-# waited longer than the longest rest has waited enough.
-REST = 8
+# After a round it rests for many times as long as that took, and counts more at once the next time: a row that many
+# events share is written once for all of them. While it counts under load, batches take twice as long, so that is to be
+# seldom. What has waited longer than the longest rest has waited enough.
+REST = 30
 LONGEST_REST_SECONDS = 12.0
 # Days that are counted anew are in no hurry, and there may be hundreds of them.
 REST_AFTER_A_DAY = 2
