@@ -155,7 +155,6 @@ class EmbeddedPostgres:
             "--locale=C",
             "--auth-local=trust",
             "--auth-host=reject",
-            "--data-checksums",
             "--no-instructions",
         ]
         if self._settings.get("fsync") == "off":
