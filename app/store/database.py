@@ -39,7 +39,6 @@ class BoundedConnection(psycopg.Connection[TupleRow]):
     """A connection whose every wait ends at `deadline` (time.monotonic seconds), even if the server hangs."""
 
     deadline: float | None = None
-    _named: frozenset[str] = frozenset()
 
     def wait(self, gen: Generator[Any, Any, T], interval: float = 0.1, timeout: float | None = None) -> T:
         """As psycopg's, but no longer than until the deadline; a connection that missed it is of no further use."""
@@ -50,12 +49,6 @@ class BoundedConnection(psycopg.Connection[TupleRow]):
         except _WaitTimeout as error:
             self.pgconn.finish()
             raise psycopg.OperationalError("the database did not answer in time") from error
-
-    def prepare_once(self, name: str, statement: str) -> None:
-        """Runs `statement`, a PREPARE of that name, unless this connection did before. Not within a transaction."""
-        if name not in self._named:
-            self.execute(statement.encode())
-            self._named |= {name}
 
 
 class Database:

@@ -20,7 +20,7 @@ from app.store.words import WordTable
 
 PARENT = "telemetry_events"
 # Repeats come together: a host that was cut off sends again what it does not know to have arrived. Nearly always there
-# are none, and to look for each of them is a tenth of PostgreSQL's work.
+# are none, and to look for each of them is a fifth of PostgreSQL's work.
 REPEATS_SECONDS = 60.0
 
 
@@ -107,7 +107,7 @@ class EventStore:
         fresh: Collection[str] = unique
         if events and not rejected and not passing and time.monotonic() >= self._repeats_until:
             copies = [(_copy(table), content) for table, content in _by_table(months, events, lines)]
-            execute_and_copy(connection, identities.claim_all(connection, unique), copies)
+            execute_and_copy(connection, identities.claim_all(unique), copies)
         else:
             with connection.transaction():
                 identities.expire(connection, passing)

@@ -11,10 +11,8 @@ from app.store.database import BoundedConnection
 
 TABLE = "event_identities"
 
-INSERT = f"INSERT INTO {TABLE} (identity) SELECT identity FROM unnest(%s) AS given(identity)"
+INSERT = f"INSERT INTO {TABLE} (identity) SELECT unnest(%s::uuid[])"
 CLAIM = f"{INSERT} ON CONFLICT DO NOTHING RETURNING replace(identity::text, '-', '')"
-PREPARED = "claim_all"
-PREPARE = f"PREPARE {PREPARED} (uuid[]) AS {INSERT % '$1'}"
 
 # An event with neither eventId nor timestamp is a repeat for an hour only: its older identity makes room.
 EXPIRE = f"""
@@ -37,15 +35,15 @@ def claim(connection: BoundedConnection, identities: Collection[str]) -> Collect
     return identities if cursor.rowcount == len(given) else {identity for (identity,) in cursor}
 
 
-def claim_all(connection: BoundedConnection, identities: Collection[str]) -> sql.SQL:
+def claim_all(identities: Collection[str]) -> sql.SQL:
     """The statement that inserts them, for a message of the simple protocol. They are as for `claim`.
 
     It fails with UniqueViolation where one was there before, and takes two thirds of the time of `claim`, which has
     PostgreSQL look before it writes each row, and write it twice.
     """
-    connection.prepare_once(PREPARED, PREPARE)
-    # As in `claim`. They are digits, so there is nothing to quote.
-    return sql.SQL(f"EXECUTE {PREPARED} ('{{{','.join(sorted(identities))}}}')")
+    # As in `claim`. They are digits, so there is nothing to quote. It is planned each time, which takes little: psycopg
+    # deallocates whatever was prepared when a transaction of its own fails.
+    return sql.SQL(INSERT % f"'{{{','.join(sorted(identities))}}}'")
 
 
 def expire(connection: BoundedConnection, identities: Collection[str]) -> None:

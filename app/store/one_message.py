@@ -4,7 +4,7 @@ What one message of the simple protocol holds is one transaction, without BEGIN 
 Simple Query" in PostgreSQL's description of its protocol. Each COPY in it asks for its content in turn.
 """
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Sequence
 from typing import Any
 
 import psycopg
@@ -24,26 +24,31 @@ Waits = Generator[Wait, Ready, Any]
 def execute_and_copy(
     connection: BoundedConnection, statement: sql.Composable, copies: Sequence[tuple[sql.Composable, bytes]]
 ) -> None:
-    """Runs `statement`, then each `COPY ... FROM STDIN` with its content; all is committed on return, or nothing.
+    """Runs `statement`, which gives no rows, then each `COPY ... FROM STDIN` with its content.
 
-    Not within a transaction. Raises psycopg.Error.
+    All of it is committed on return. Not within a transaction. Raises psycopg.Error; then nothing is, unless the
+    connection broke at the very end.
     """
     message = sql.SQL("; ").join([statement, *(copy for copy, _ in copies)]).as_bytes(connection)
-    connection.wait(_exchange(connection.pgconn, message, iter([content for _, content in copies])))
+    connection.wait(_exchange(connection.pgconn, message, [content for _, content in copies]))
 
 
-def _exchange(server: PGconn, message: bytes, contents: Iterator[bytes]) -> Waits:
+def _exchange(server: PGconn, message: bytes, contents: Sequence[bytes]) -> Waits:
     server.send_query(message)
     yield from _send(server)
-    failed = None
+    given, done, failed = iter(contents), 0, None
     # To the last of them, so that the connection can be used again.
     while (result := (yield from _result(server))) is not None:
         if result.status == ExecStatus.COPY_IN:
-            yield from _copy(server, next(contents))
-        elif result.status == ExecStatus.FATAL_ERROR:
+            yield from _copy(server, next(given))
+        elif result.status == ExecStatus.COMMAND_OK:
+            done += 1
+        else:
             failed = failed or result
     if failed is not None:
         raise psycopg.errors.error_from_result(failed)
+    if done != 1 + len(contents):
+        raise psycopg.InternalError("PostgreSQL did not answer each statement")
 
 
 def _copy(server: PGconn, content: bytes) -> Waits:

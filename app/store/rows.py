@@ -94,8 +94,6 @@ def make_events(
 
     `outcome` tells what a decision counts as. Whatever can be is done for all at once, column by column.
     """
-    if not events:
-        return []
     times = list(map(_TIME, events))
     columns = [_numbers(events, times)]
     columns += [_texts(list(map(column, events))) for column in _TEXTS]

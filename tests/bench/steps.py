@@ -70,7 +70,7 @@ def in_postgresql(connection: BoundedConnection, checked: list[list[Event]]) -> 
     found = {"words to numbers": best(lambda events: store._lines(connection, events), checked)}
     with connection.transaction(force_rollback=True):
         found["identities"] = best(
-            lambda events: connection.execute(identities.claim_all(connection, [event.identity for event in events])),
+            lambda events: connection.execute(identities.claim_all([event.identity for event in events])),
             checked,
         )
     whole = best(lambda events: store.store(connection, [Delivery(events)]), checked)

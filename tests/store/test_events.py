@@ -140,3 +140,18 @@ def test_of_two_that_store_the_same_event_at_once_one_finds_a_repeat(
         waiting.join(10)
     assert [(one.accepted, one.duplicates, one.refused) for one in found] == [(2, 1, {})]
     assert list(places(connection)) == ["mine"]
+
+
+def test_a_refused_event_costs_the_connection_nothing(
+    connection: psycopg.Connection, writer: BoundedConnection
+) -> None:
+    """After a transaction that failed psycopg deallocates whatever was prepared."""
+    store = EventStore()
+    # The later ones have no eventId and no time, so they go statement by statement; often enough to be prepared.
+    for number in range(8):
+        assert store_events(store, writer, load({"eventId": f"{number}", "sessionId": f"{number}"})).accepted == 1
+        assert store_events(store, writer, load({"agentName": f"{number}"})).accepted == 1
+    writer.execute("ALTER TABLE telemetry_events ADD CONSTRAINT cheap CHECK (cost < 500)")
+    assert list(store_events(store, writer, load({"cost": 500})).refused) == [0]
+    assert store_events(store, writer, load({"eventId": "next"})).accepted == 1
+    assert "next" in places(connection)

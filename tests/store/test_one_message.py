@@ -1,5 +1,6 @@
 """A statement and COPYs in one message are one transaction, and an error leaves the connection as good as new."""
 
+import threading
 import time
 from collections.abc import Iterator
 
@@ -9,7 +10,7 @@ from psycopg import sql
 
 from app.store.database import BoundedConnection
 from app.store.one_message import execute_and_copy
-from tests.fixtures.postgres import connect
+from tests.fixtures.postgres import connect, wait_until_blocked
 
 FIRST = sql.SQL("INSERT INTO one VALUES (1)")
 COPIES = tuple(sql.SQL("COPY {} FROM STDIN").format(sql.Identifier(table)) for table in ("one", "two"))
@@ -83,3 +84,28 @@ def test_it_takes_no_longer_than_until_the_deadline(writer: BoundedConnection, d
     with connect(database_url) as another:
         assert another.execute("SELECT count(*) FROM one").fetchone() == (0,)
         another.execute("DROP TABLE one, two")
+
+
+@pytest.mark.parametrize("table", ["one", "two"])
+def test_a_connection_that_breaks_on_the_way_is_an_error_and_leaves_nothing(
+    writer: BoundedConnection, database_url: str, table: str
+) -> None:
+    process = writer.info.backend_pid
+    writer.deadline = time.monotonic() + 20
+    with connect(database_url) as another, another.transaction():
+        another.execute(sql.SQL("LOCK TABLE {}").format(sql.Identifier(table)))
+        waiting = threading.Thread(target=lambda: _end(database_url, process))
+        waiting.start()
+        with pytest.raises(psycopg.OperationalError, match=r"terminat|closed"):
+            execute_and_copy(writer, FIRST, [(COPIES[1], b"2\n")])
+        waiting.join()
+    assert writer.closed
+    with connect(database_url) as another:
+        assert another.execute("SELECT count(*) FROM one").fetchone() == (0,)
+        another.execute("DROP TABLE one, two")
+
+
+def _end(database_url: str, process: int) -> None:
+    wait_until_blocked(database_url)
+    with connect(database_url) as another:
+        another.execute("SELECT pg_terminate_backend(%s)", (process,))
