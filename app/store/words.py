@@ -68,11 +68,11 @@ class WordTable:
         return found  # type: ignore[return-value]  # none of them is None
 
     def _store(self, connection: BoundedConnection, missing: Iterable[Interned]) -> dict[Interned, bytes]:
-        by_digest = {digest(known.words): known for known in missing}
+        # Two objects may say the same, where all were forgotten in between.
+        digests = {known: digest(known.words) for known in missing}
+        words = {text: known.words for known, text in digests.items()}
         # In one order everywhere, so that two processes never wait for each other.
-        rows = [
-            {"digest": key, **dict(zip(self.columns, by_digest[key].words, strict=True))} for key in sorted(by_digest)
-        ]
+        rows = [{"digest": text, **dict(zip(self.columns, words[text], strict=True))} for text in sorted(words)]
         columns = [sql.Identifier(column) for column in self.columns]
         statement = sql.SQL(
             "INSERT INTO {table} AS t (digest, {columns})"
@@ -86,7 +86,8 @@ class WordTable:
             types=sql.SQL(", ").join(sql.SQL("{} text").format(column) for column in columns),
         )
         cursor = connection.execute(statement, (msgspec.json.encode(rows).decode(),))
-        return {by_digest[text]: b"%d" % key for key, text in cursor}
+        numbers = {text: b"%d" % key for key, text in cursor}
+        return {known: numbers[text] for known, text in digests.items()}
 
 
 _INTERNED: dict[Words, "Interned"] = {}

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from psycopg import sql
 
-from app.store import partitions, rollups
+from app.store import partitions, rollups, words
 from app.store.database import OPTIONS, BoundedConnection
 from app.store.events import EventStore
 from tests.fixtures.postgres import connect, wait_until_blocked
@@ -155,3 +155,14 @@ def test_a_refused_event_costs_the_connection_nothing(
     assert list(store_events(store, writer, load({"cost": 500})).refused) == [0]
     assert store_events(store, writer, load({"eventId": "next"})).accepted == 1
     assert "next" in places(connection)
+
+
+def test_a_session_that_was_forgotten_between_two_of_its_events_is_one_session(
+    connection: psycopg.Connection, writer: BoundedConnection
+) -> None:
+    first = load({"eventId": "1", "sessionId": "new"})
+    words._INTERNED.clear()
+    events = [*first, *load({"eventId": "2", "sessionId": "new"})]
+    assert events[0].session is not events[1].session
+    assert store_events(EventStore(), writer, events).accepted == 2
+    assert connection.execute("SELECT count(DISTINCT session_key) FROM telemetry_events").fetchone() == (1,)
