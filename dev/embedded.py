@@ -155,6 +155,7 @@ class EmbeddedPostgres:
             "--locale=C",
             "--auth-local=trust",
             "--auth-host=reject",
+            "--data-checksums",
             "--no-instructions",
         ]
         if self._settings.get("fsync") == "off":

@@ -58,6 +58,7 @@ def test_every_version_starts_from_nothing(folder: Path, version: int) -> None:
     with embedded(folder / "database", version) as server:
         assert str(answer(server.url(), "SHOW server_version")).startswith(f"{version}.")
         assert answer(server.url(), "SHOW server_encoding") == "UTF8"
+        assert answer(server.url(), "SHOW data_checksums") == "on"
 
 
 def test_the_database_belongs_to_telemetry_which_is_no_superuser(own_postgres: EmbeddedPostgres) -> None:
