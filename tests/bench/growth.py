@@ -23,7 +23,8 @@ from dev.embedded import EmbeddedPostgres
 from grafana.sources import DASHBOARDS
 from tests.bench.cases import CASES, MAIN, PROCESSES
 from tests.bench.dashboards import ROLES
-from tests.bench.ingest import HEADS, SETTINGS, Bench, Row, fill_log, print_row
+from tests.bench.figures import HEADS, Row, print_row
+from tests.bench.ingest import SETTINGS, Bench, fill_log
 from tests.bench.processes import memory_mb
 from tests.bench.wrk import NoWrk
 from tests.dashboards.macros import expand

@@ -1,0 +1,73 @@
+"""A run's figures: a row a case, ratios beside what is owed and wanted, and both as one reads them."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+BASELINE = Path(__file__).with_name("baseline.json")
+HEADS = "requests/s  events/s   p50 ms   p99 ms  /p50 failed  coll.   pg    MB   WAL B"
+
+# Ratio -> what is owed and what is wanted, and whether more is better.
+TARGETS = {
+    "events at 100 a batch, against the bulk copy": (0.30, 0.40, True),
+    "requests at 10 a batch, against bare": (0.40, 0.55, True),
+    "requests at 1 a batch, against bare": (0.55, 0.65, True),
+    "p99 against p50, the worst case": (3.0, 2.0, False),
+    "memory of a collector process, MB": (80.0, 60.0, False),
+    "unchanged transcript of 5000 messages, against json.loads": (4.0, 2.0, False),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A case's figures; CPU in seconds of one core a second, memory in MB, WAL in bytes an event or a transcript."""
+
+    name: str
+    requests_per_second: float
+    events_per_second: float
+    p50_ms: float
+    p99_ms: float
+    failed: int
+    cpu_collector: float
+    cpu_postgresql: float
+    memory_mb: list[float]
+    wal_bytes: float
+    p99_against_p50: float
+
+
+def ratios(rows: list[Row], copied_rate: float, bare_rates: dict[int, float], unchanged: float) -> dict[str, float]:
+    """The figures that TARGETS names, as far as their cases were measured."""
+    by_name = {row.name: row for row in rows}
+    values = []
+    whole = by_name.get("events, 100 a batch")
+    values.append(whole.events_per_second / copied_rate if whole else None)
+    for size in (10, 1):
+        row = by_name.get(f"events, {size} a batch")
+        values.append(row.requests_per_second / bare_rates[size] if row else None)
+    values.append(max(row.p99_against_p50 for row in rows) if rows else None)
+    values.append(max(max(row.memory_mb) for row in rows) if rows else None)
+    values.append(unchanged)
+    return {name: round(value, 3) for name, value in zip(TARGETS, values, strict=True) if value is not None}
+
+
+def print_row(row: Row) -> None:
+    """One line of the table."""
+    figures = (
+        f"{row.requests_per_second:10.0f} {row.events_per_second:9.0f} {row.p50_ms:8.1f} {row.p99_ms:8.1f}"
+        f" {row.p99_against_p50:5.1f} {row.failed:6d} {row.cpu_collector:6.2f} {row.cpu_postgresql:6.2f}"
+        f" {max(row.memory_mb):6.0f} {row.wal_bytes:8.0f}"
+    )
+    click.echo(f"{row.name:46}{figures}")
+
+
+def print_ratios(found: dict[str, float]) -> None:
+    """Each ratio beside what is owed, what is wanted, and what it was at the baseline."""
+    before = json.loads(BASELINE.read_text())["ratios"] if BASELINE.exists() else {}
+    click.echo(f"\n{'':60}{'now':>8}{'floor':>8}{'goal':>8}{'baseline':>10}")
+    for name, value in found.items():
+        floor, goal, more = TARGETS[name]
+        reached = "goal" if (value >= goal) == more else "floor" if (value >= floor) == more else "MISSED"
+        was = f"{before[name]:.3f}" if name in before else "-"
+        click.echo(f"{name:60}{value:8.3f}{floor:8.2f}{goal:8.2f}{was:>10}  {reached}")
