@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from app.store.words import REMEMBERED, Interned, Words, all_interned, interned
+from app.store.words import REMEMBERED, Interned, Words, all_interned, interned, look_up
 
 # The series' columns but the outcome are names of the event schema: a word that is absent is NULL.
 SERIES = (
@@ -92,7 +92,8 @@ def make_events(
 ) -> list[Event]:
     """From `events`, each with the schema's attributes, None where one is absent, and `attributes`: what else came.
 
-    `outcome` tells what a decision counts as. Whatever can be is done for all at once, column by column.
+    `attributes` is None where nothing else did. `outcome` tells what a decision counts as. Whatever can be is done for
+    all at once, column by column.
     """
     times = list(map(_TIME, events))
     columns = [_numbers(events, times)]
@@ -107,19 +108,12 @@ def make_events(
             # With neither eventId nor timestamp.
             [at is None and name is None for at, name in zip(times, map(_EVENT_ID, events), strict=True)],
             times,
-            _series(list(map(_WORDS, events)), outcome),
+            look_up(_SERIES, list(map(_WORDS, events)), lambda words: _remember(words, outcome)),
             all_interned(list(map(_SESSION, events))),
             [None if folder is None else interned((folder,)) for folder in folders],
             map(b"\t".join, zip(*columns, strict=True)),
         )
     )
-
-
-def _series(words: list[Words], outcome: Callable[[str | None], str]) -> list[Interned]:
-    found = list(map(_SERIES.get, words))
-    if None in found:
-        return [each or _remember(words[at], outcome) for at, each in enumerate(found)]
-    return found  # type: ignore[return-value]  # none of them is None
 
 
 def _remember(words: Words, outcome: Callable[[str | None], str]) -> Interned:

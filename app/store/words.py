@@ -2,9 +2,10 @@
 
 import hashlib
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
+from typing import TypeVar
 
 import msgspec
 from psycopg import sql
@@ -12,6 +13,8 @@ from psycopg import sql
 from app.store.database import BoundedConnection
 
 Words = tuple[str | None, ...]
+K = TypeVar("K")
+V = TypeVar("V")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -104,12 +107,18 @@ def interned(words: Words) -> "Interned":
     return known
 
 
+def look_up(known: Mapping[K, V], wanted: Sequence[K], otherwise: Callable[[K], V]) -> list[V]:
+    """What is `known` of each, and `otherwise` of it where nothing is; no value is None."""
+    found = list(map(known.get, wanted))
+    # Nearly always all are known, and then no function is called for each.
+    if None in found:
+        return [otherwise(key) if value is None else value for key, value in zip(wanted, found, strict=True)]
+    return found  # type: ignore[return-value]  # none of them is None
+
+
 def all_interned(words: Sequence[Words]) -> "list[Interned]":
     """`interned` of each, in their order."""
-    found = list(map(_INTERNED.get, words))
-    if None in found:
-        return list(map(interned, words))
-    return found  # type: ignore[return-value]  # none of them is None
+    return look_up(_INTERNED, words, interned)
 
 
 def digest(words: Words) -> str:
