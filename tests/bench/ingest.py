@@ -16,11 +16,13 @@ from pathlib import Path
 from statistics import median
 
 import click
+from psycopg import sql
 
-from dev.embedded import EmbeddedPostgres
-from tests.bench import answering, yardstick
+from dev.embedded import ROLE, EmbeddedPostgres
+from tests.bench import answering, disk, yardstick
 from tests.bench.cases import CASES, EVENTS, PROCESSES, ROUNDS, SECONDS, WARM_UP_SECONDS, Case, transcript
 from tests.bench.figures import BASELINE, HEADS, Row, print_ratios, print_row, ratios
+from tests.bench.kernel import as_on_a_server
 from tests.bench.processes import cpu_of, memory_mb
 from tests.bench.wrk import Load, NoWrk, send, write_bodies
 from tests.fixtures.collector import Collector, close_all, start_sharing
@@ -135,6 +137,14 @@ class Bench:
             return int(row[0])
 
 
+def _another_database(postgres: EmbeddedPostgres) -> str:
+    """Its URL; it is empty, but for the schema."""
+    with connect(postgres.url(user="postgres")) as connection:
+        connection.execute(sql.SQL("CREATE DATABASE disk OWNER {}").format(sql.Identifier(ROLE)))
+    migrate(url := postgres.url("disk"))
+    return url
+
+
 def _parsing(text: str) -> float:
     times = []
     for _ in range(20):
@@ -152,13 +162,16 @@ def main(pattern: str, save: bool) -> None:
     with tempfile.TemporaryDirectory(prefix="bench-", dir="/tmp") as name:
         folder = Path(name)
         folder.chmod(0o711)
-        with EmbeddedPostgres(folder / "16", settings=SETTINGS) as postgres:
+        with as_on_a_server(), EmbeddedPostgres(folder / "16", settings=SETTINGS) as postgres:
             migrate(postgres.url())
             copied_rate = yardstick.events_a_second(postgres, folder)
             click.echo(f"bulk copy of the same events: {copied_rate:.0f} events/s")
-            bare_rates = answering.requests_a_second(folder)
-            words = ", ".join(f"{rate:.0f} at {size} events" for size, rate in bare_rates.items())
-            click.echo(f"bare answers to the same bodies, requests/s: {words}\n")
+            bare = answering.measure(folder)
+            words = ", ".join(
+                f"{load.per_second:.0f} at {size} (p99 / p50 {load.p99_ms / load.p50_ms:.1f})"
+                for size, load in bare.items()
+            )
+            click.echo(f"bare answers to the same bodies, requests/s by events: {words}\n")
             fill_log(postgres)
             collectors = start_sharing(PROCESSES, postgres.url())
             try:
@@ -172,14 +185,19 @@ def main(pattern: str, save: bool) -> None:
                 unchanged = bench.unchanged()
             finally:
                 close_all(collectors)
-    found = ratios(rows, copied_rate, bare_rates, unchanged)
+            taken = disk.measure(_another_database(postgres))
+    click.echo("\n" + "\n".join(taken.lines()))
+    bare_rates = {size: load.per_second for size, load in bare.items()}
+    found = ratios(rows, copied_rate, bare_rates, taken.against_json, unchanged)
     print_ratios(found)
     machine = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
     results = {
         "machine": machine,
         "copied_events_per_second": round(copied_rate),
         "bare_requests_per_second": {str(size): round(rate) for size, rate in bare_rates.items()},
+        "bare_p99_against_p50": {str(size): round(load.p99_ms / load.p50_ms, 2) for size, load in bare.items()},
         "ratios": found,
+        "bytes_an_event": {part: round(size, 1) for part, size in taken.parts.items()},
         "cases": [asdict(row) for row in rows],
     }
     if save:

@@ -1,61 +1,25 @@
 """The budget: an event's bytes on disk, indexes included, are at most 0.75 of its compact JSON; the goal is 0.5."""
 
 import sys
-from datetime import UTC, datetime, timedelta
-from itertools import islice
 
-import msgspec
 import psycopg
 import pytest
 
-from app.store import partitions, rollups, storage
-from app.store.database import BoundedConnection
-from app.store.events import EventStore
-from dev.generate import events
-from tests.fixtures.postgres import connect
-from tests.store.batches import load, store_events
+from app.store import storage
+from tests.bench import disk
 from tests.store.history import count
 
-EVENTS, BATCH = 100_000, 100
-# As dense as the ten million in ninety days of `make bench-reporting`: roll-ups have a row an hour or day, however many
-# events share it.
-SPAN = timedelta(days=90) * EVENTS / 10_000_000
 BUDGET = 0.75
-
-
-def fill(url: str) -> int:
-    """Stores and counts full events by the collector's own code; gives the bytes of their compact JSON."""
-    end = datetime.now(UTC)
-    start = end - SPAN
-    with connect(url) as connection:
-        partitions.ensure(connection, now=start)
-    size, store = 0, EventStore()
-    stream = events(1, EVENTS, start, end, full=True)
-    with BoundedConnection.connect(url, autocommit=True) as connection:
-        while batch := list(islice(stream, BATCH)):
-            size += sum(len(msgspec.json.encode(event)) for event in batch)
-            assert store_events(store, connection, load(*batch)).accepted == len(batch)
-        rollups.catch_up(connection)
-    return size
 
 
 @pytest.mark.slow
 def test_an_event_takes_three_quarters_of_its_json_at_most(
     database_url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    size = fill(database_url)
-    with connect(database_url) as connection:
-        connection.execute("VACUUM ANALYZE")
-        used = storage.measure(connection)
-        version = connection.info.server_version // 10_000
-    assert used.events == EVENTS
-    assert used.bytes_an_event is not None
-    lines = [f"\nPostgreSQL {version}: bytes an event, of {size / EVENTS:.0f} as compact JSON"]
-    lines += [f"{part:>20} {used.parts[part] / EVENTS:6.1f}" for part in storage.EVENT_PARTS]
-    lines.append(f"{'in all':>20} {used.bytes_an_event:6.1f} = {used.bytes_an_event * EVENTS / size:.3f}")
+    taken = disk.measure(database_url)
     with capsys.disabled():
-        sys.stdout.write("\n".join(lines) + "\n")
-    assert used.bytes_an_event * EVENTS <= BUDGET * size
+        sys.stdout.write("\n" + "\n".join(taken.lines()) + "\n")
+    assert taken.against_json <= BUDGET
 
 
 def test_the_parts_are_all_of_it(connection: psycopg.Connection, database_url: str) -> None:
