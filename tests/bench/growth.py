@@ -1,8 +1,8 @@
 """How much slower with millions of stored events and everybody looking: `python -m tests.bench.growth`.
 
 The cases of `make bench` that count, on a fresh database, then on one with so many events of the last 90 days while
-every panel of every dashboard is asked every 30 s, as an open Grafana does. Then the memory of the collectors while
-they take in batches of ten for some minutes. The last line is one JSON object. Some minutes a million events.
+every panel of every dashboard is asked every 30 s, as an open Grafana does; how much of the disk an event takes, and
+the memory of the collectors while they take in batches of ten for some minutes. The last line is one JSON object.
 """
 
 import json
@@ -25,7 +25,9 @@ from tests.bench.cases import CASES, MAIN, PROCESSES
 from tests.bench.dashboards import ROLES
 from tests.bench.figures import HEADS, Row, print_row
 from tests.bench.ingest import SETTINGS, Bench, fill_log
+from tests.bench.kernel import as_on_a_server
 from tests.bench.processes import memory_mb
+from tests.bench.reporting import measure_storage
 from tests.bench.wrk import NoWrk
 from tests.dashboards.macros import expand
 from tests.fixtures.collector import Collector, close_all, start_sharing
@@ -91,39 +93,66 @@ def soak(bench: Bench, collectors: list[Collector], minutes: float) -> list[floa
 
 
 @click.command(help=__doc__)
-@click.option("--stored", default=10_000_000, show_default=True, help="Events stored before the second measurement.")
+@click.option(
+    "--stored",
+    "sizes",
+    multiple=True,
+    type=int,
+    default=(10_000_000, 30_000_000),
+    show_default=True,
+    help="Events stored before a measurement; several times, the smallest first.",
+)
 @click.option("--minutes", default=5.0, show_default=True, help="How long the collectors' memory is watched.")
-def main(stored: int, minutes: float) -> None:
+def main(sizes: tuple[int, ...], minutes: float) -> None:
     """Measures, prints the tables and the JSON."""
+    results: dict[str, Any] = {}
     with tempfile.TemporaryDirectory(prefix="bench-", dir="/tmp") as name:
         folder = Path(name)
         folder.chmod(0o711)
-        with EmbeddedPostgres(folder / "16", settings=SETTINGS) as postgres:
+        with as_on_a_server(), EmbeddedPostgres(folder / "16", settings=SETTINGS) as postgres:
             url = postgres.url()
             migrate(url)
             fill_log(postgres)
-            found: dict[str, list[Row]] = {}
             click.echo(f"{'on an empty database':46}{HEADS}")
             with _collectors(url) as collectors:
-                found["empty"] = measure(Bench(folder, postgres, collectors))
-            end = datetime.now(UTC)
-            fill.fill(url, end - DAYS, end, stored, report=lambda line: click.echo(line, err=True))
-            fill.settle(url, lambda line: click.echo(line, err=True))
-            click.echo(f"\n{f'beside {stored:,} events, everybody looking':46}{HEADS}")
-            with _collectors(url) as collectors:
-                bench = Bench(folder, postgres, collectors, first=2**24)
-                with everybody_looks(url) as rounds:
-                    found["stored"] = measure(bench)
-                memory = soak(bench, collectors, minutes)
+                empty = measure(Bench(folder, postgres, collectors))
+            results["empty"] = [asdict(row) for row in empty]
+            for number, stored in enumerate(sizes):
+                _fill(url, stored - (sizes[number - 1] if number else 0), seed=number + 1)
+                disk = measure_storage(url)
+                click.echo(f"\n{f'beside {stored:,} events, everybody looking':46}{HEADS}")
+                with _collectors(url) as collectors:
+                    bench = Bench(folder, postgres, collectors, first=2**24 * (number + 1))
+                    with everybody_looks(url) as rounds:
+                        rows = measure(bench)
+                    left = _left(rows, empty, sum(rounds))
+                    click.echo(f"{disk['storage']} of the JSON's bytes on disk: {disk['bytes']}")
+                    memory = soak(bench, collectors, minutes)
+                results[str(stored)] = {
+                    "left": left,
+                    "disk": disk,
+                    "memory_mb": memory,
+                    "cases": list(map(asdict, rows)),
+                }
+    click.echo(json.dumps(results))
+
+
+def _fill(url: str, events: int, seed: int) -> None:
+    end = datetime.now(UTC)
+    fill.fill(url, end - DAYS, end, events, seed=seed, report=lambda line: click.echo(line, err=True))
+    fill.settle(url, lambda line: click.echo(line, err=True))
+
+
+def _left(rows: list[Row], empty: list[Row], answered: int) -> dict[str, float]:
+    """What is left of the speed, by case; prints it."""
     ratios = {
         after.name: round(after.requests_per_second / before.requests_per_second, 3)
-        for before, after in zip(found["empty"], found["stored"], strict=True)
+        for before, after in zip(empty, rows, strict=True)
     }
-    click.echo(f"\n{sum(rounds)} questions were answered meanwhile. What is left of the speed:")
+    click.echo(f"\n{answered} questions were answered meanwhile. What is left of the speed:")
     for case, ratio in ratios.items():
         click.echo(f"{case:46}{ratio:8.3f}   floor {1 - MOST_LOST:.2f}{'' if ratio >= 1 - MOST_LOST else '   MISSED'}")
-    results: dict[str, Any] = {"stored_events": stored, "ratios": ratios, "memory_mb": memory}
-    click.echo(json.dumps({**results, **{key: [asdict(row) for row in rows] for key, rows in found.items()}}))
+    return ratios
 
 
 @contextmanager
