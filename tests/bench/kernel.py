@@ -17,9 +17,9 @@ PREFIX = "vm.dirty_"
 FOLDER = Path("/proc/sys/vm")
 
 
-def wanted(template: Path = TEMPLATE) -> dict[str, str]:
+def wanted() -> dict[str, str]:
     """The settings that the role makes, by their names in FOLDER: `dirty_...`."""
-    lines = (line.split("=") for line in template.read_text().splitlines() if line.startswith(PREFIX))
+    lines = (line.split("=") for line in TEMPLATE.read_text().splitlines() if line.startswith(PREFIX))
     return {name.strip().removeprefix("vm."): value.strip() for name, value in lines}
 
 
@@ -27,11 +27,11 @@ def wanted(template: Path = TEMPLATE) -> dict[str, str]:
 def as_on_a_server(folder: Path = FOLDER) -> Iterator[None]:
     """Makes the settings, and at the end what they were before; where this may not be done, says what would be missing.
 
-    That is where somebody else than root measures, or in a container.
+    That is where somebody else than root measures, in a container, or on another system than Linux.
     """
     settings = wanted()
     before = _read(folder)
-    differing = {name: value for name, value in settings.items() if before[name] != value}
+    differing = {name: value for name, value in settings.items() if before.get(name) != value}
     try:
         for name, value in differing.items():
             (folder / name).write_text(value)

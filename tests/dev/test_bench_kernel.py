@@ -55,3 +55,9 @@ def test_where_they_may_not_be_made_it_says_how(settings: Path, capsys: pytest.C
         pass
     assert "sysctl -w vm.dirty_background_bytes=" in capsys.readouterr().out
     assert (settings / "dirty_expire_centisecs").read_text().strip() == "3000"
+
+
+def test_where_there_is_no_such_kernel_it_says_how(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with as_on_a_server(tmp_path / "nowhere"):
+        pass
+    assert "sysctl -w vm.dirty_background_bytes=" in capsys.readouterr().out
