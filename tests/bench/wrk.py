@@ -30,6 +30,11 @@ class Load:
     def per_second(self) -> float:
         return self.requests / self.seconds
 
+    @property
+    def p99_against_p50(self) -> float:
+        """How often longer the slowest hundredth took than the middle one, at least."""
+        return round(self.p99_ms / self.p50_ms, 2)
+
 
 class NoWrk(Exception):
     """wrk is not here; the message has the remedy."""
