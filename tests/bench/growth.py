@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -100,7 +101,7 @@ def soak(bench: Bench, collectors: list[Collector], minutes: float) -> list[floa
     type=int,
     default=(10_000_000, 30_000_000),
     show_default=True,
-    help="Events stored before a measurement; several times, the smallest first.",
+    help="Events stored before a measurement; may be given several times.",
 )
 @click.option("--minutes", default=5.0, show_default=True, help="How long the collectors' memory is watched.")
 def main(sizes: tuple[int, ...], minutes: float) -> None:
@@ -117,12 +118,12 @@ def main(sizes: tuple[int, ...], minutes: float) -> None:
             with _collectors(url) as collectors:
                 empty = measure(Bench(folder, postgres, collectors))
             results["empty"] = [asdict(row) for row in empty]
-            for number, stored in enumerate(sizes):
-                _fill(url, stored - (sizes[number - 1] if number else 0), seed=number + 1)
+            for seed, (before, stored) in enumerate(pairwise((0, *sorted(sizes))), 1):
+                _fill(url, stored - before, seed)
                 disk = measure_storage(url)
                 click.echo(f"\n{f'beside {stored:,} events, everybody looking':46}{HEADS}")
                 with _collectors(url) as collectors:
-                    bench = Bench(folder, postgres, collectors, first=2**24 * (number + 1))
+                    bench = Bench(folder, postgres, collectors, first=2**24 * seed)
                     with everybody_looks(url) as rounds:
                         rows = measure(bench)
                     left = _left(rows, empty, sum(rounds))
