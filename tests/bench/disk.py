@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import islice
 
 import msgspec
+import psycopg
 
 from app.store import partitions, rollups, storage
 from app.store.database import BoundedConnection
@@ -22,32 +23,41 @@ SPAN = timedelta(days=90) * EVENTS / 10_000_000
 
 @dataclass(frozen=True, slots=True)
 class Disk:
-    """Bytes an event, as compact JSON and on disk by part; a mean of EVENTS full ones."""
+    """Bytes an event, as compact JSON and on disk by part: a mean of so many events."""
 
+    events: int
     json_bytes: float
     parts: dict[str, float]
 
     @property
     def against_json(self) -> float:
         """What the disk takes for a byte of JSON."""
-        return sum(self.parts.values()) / self.json_bytes
+        return round(sum(self.parts.values()) / self.json_bytes, 3)
 
     def lines(self) -> Iterator[str]:
         """A table for people."""
-        yield f"bytes an event on disk, of {self.json_bytes:.0f} as compact JSON:"
-        for part, size in (*self.parts.items(), ("in all", sum(self.parts.values()))):
-            yield f"{part:>20} {size:6.1f} {size / self.json_bytes:6.3f}"
+        yield f"{self.events:,} events, of {self.json_bytes:.0f} bytes as compact JSON. On disk, each:"
+        for part, size in (*self.parts.items(), ("together", sum(self.parts.values()))):
+            yield f"  {part:<20} {size:7.1f} bytes   {size / self.json_bytes:.3f}"
+
+
+def of_all(connection: psycopg.Connection, json_bytes: float) -> Disk:
+    """What is stored, however much; the events have so many bytes as compact JSON, on average."""
+    sizes = storage.measure(connection).parts
+    row = connection.execute("SELECT count(*) FROM telemetry_events").fetchone()
+    assert row is not None
+    return Disk(row[0], round(json_bytes, 1), {part: round(sizes[part] / row[0], 1) for part in storage.EVENT_PARTS})
 
 
 def measure(url: str) -> Disk:
-    """Stores and counts full events in a new database, by the collector's own code, and vacuums."""
+    """Stores and counts EVENTS full events in a new database, by the collector's own code, and vacuums."""
     size = _fill(url)
     with connect(url) as connection:
         connection.execute("VACUUM ANALYZE")
-        used = storage.measure(connection)
-    if used.events != EVENTS:
-        raise RuntimeError(f"{used.events} events are stored instead of {EVENTS}")
-    return Disk(size / EVENTS, {part: used.parts[part] / EVENTS for part in storage.EVENT_PARTS})
+        found = of_all(connection, size / EVENTS)
+    if found.events != EVENTS:
+        raise RuntimeError(f"{found.events} events are stored instead of {EVENTS}")
+    return found
 
 
 def _fill(url: str) -> int:

@@ -127,11 +127,11 @@ def main(sizes: tuple[int, ...], minutes: float) -> None:
                     with everybody_looks(url) as rounds:
                         rows = measure(bench)
                     left = _left(rows, empty, sum(rounds))
-                    click.echo(f"{disk['storage']} of the JSON's bytes on disk: {disk['bytes']}")
+                    click.echo("\n".join(disk.lines()))
                     memory = soak(bench, collectors, minutes)
                 results[str(stored)] = {
                     "left": left,
-                    "disk": disk,
+                    "disk": asdict(disk),
                     "memory_mb": memory,
                     "cases": list(map(asdict, rows)),
                 }

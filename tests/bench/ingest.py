@@ -196,7 +196,7 @@ def main(pattern: str, save: bool) -> None:
         "bare_requests_per_second": {str(size): round(rate) for size, rate in bare_rates.items()},
         "bare_p99_against_p50": {str(size): load.p99_against_p50 for size, load in bare.items()},
         "ratios": found,
-        "bytes_an_event": {part: round(size, 1) for part, size in taken.parts.items()},
+        "bytes_an_event": taken.parts,
         "cases": [asdict(row) for row in rows],
     }
     if save:

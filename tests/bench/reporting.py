@@ -22,13 +22,15 @@ import msgspec
 import psycopg
 from psycopg.rows import DictRow, dict_row
 
-from app.store import overview, questions, storage
+from app.store import overview, questions
 from app.store.database import BoundedConnection
 from app.store.readers import as_visitor
 from dev.cache import DAYS, EVENTS, cached_events
 from dev.fill import SEED
 from dev.folder import home_folder
 from dev.generate import events
+from tests.bench import disk
+from tests.bench.disk import Disk
 from tests.bench.raw import RAW
 from tests.fixtures.collector import Collector, close_all, start
 
@@ -169,22 +171,13 @@ def _get(collector: Collector, path: str, headers: Mapping[str, str]) -> Answer:
     return get
 
 
-def measure_storage(url: str) -> dict[str, Any]:
-    """Bytes by part for an event, and their share of the events' compact JSON."""
+def measure_storage(url: str) -> Disk:
+    """The room that the events take which `dev.fill` made."""
     now = datetime.now(UTC)
     sample = islice(events(SEED, 10**9, now - timedelta(days=7), now, full=True), SAMPLE)
     json_bytes = sum(len(msgspec.json.encode(event)) for event in sample) / SAMPLE
     with psycopg.connect(url, autocommit=True) as connection:
-        stored = storage.measure(connection)
-        counted = connection.execute("SELECT count(*) FROM telemetry_events").fetchone()
-    assert counted is not None
-    parts = {part: stored.parts[part] / counted[0] for part in storage.EVENT_PARTS}
-    return {
-        "events": counted[0],
-        "json_bytes": round(json_bytes, 1),
-        "bytes": {part: round(size, 1) for part, size in parts.items()},
-        "storage": round(sum(parts.values()) / json_bytes, 3),
-    }
+        return disk.of_all(connection, json_bytes)
 
 
 def main() -> int:
@@ -199,10 +192,7 @@ def main() -> int:
 
     with cached_events(home_folder(os.environ), count=options.events, days=options.days, report=report) as server:
         stored = measure_storage(server.url())
-        print(f"{stored['events']:,} events, of {stored['json_bytes']:.0f} bytes as compact JSON. On disk, each:")
-        for part, size in stored["bytes"].items():
-            print(f"  {part:<20} {size:7.1f} bytes   {size / stored['json_bytes']:.3f}")
-        print(f"  {'together':<20} {sum(stored['bytes'].values()):7.1f} bytes   {stored['storage']:.3f}\n")
+        print("\n".join(stored.lines()) + "\n")
         print("of     question                 ms     raw ms   factor")
         rows = measure_questions(server.url())
         collector = start(server.url())
@@ -210,15 +200,15 @@ def main() -> int:
             took = measure_pages(collector)
         finally:
             close_all([collector])
-    took = {"question": max(row["ms"] for row in rows), **took, "storage": stored["storage"]}
+    took = {"question": max(row["ms"] for row in rows), **took, "storage": stored.against_json}
     print()
     for name, target in TARGETS.items():
         unit = "of the JSON" if name == "storage" else "ms"
         print(f"{name:<12} {took[name]:8.2f} {unit:<12} target {target:g}{'' if took[name] <= target else '   MISSED'}")
     missed = [name for name, target in TARGETS.items() if took[name] > target]
     rounded = {name: round(value, 3) for name, value in took.items()}
-    result = {"events": stored["events"], **rounded, "targets": TARGETS, "storage_goal": STORAGE_GOAL}
-    print(json.dumps({**result, "missed": missed, "bytes": stored["bytes"], "questions": rows}))
+    result = {"events": stored.events, **rounded, "targets": TARGETS, "storage_goal": STORAGE_GOAL}
+    print(json.dumps({**result, "missed": missed, "bytes": stored.parts, "questions": rows}))
     return 1 if missed else 0
 
 
