@@ -8,7 +8,7 @@ from datetime import datetime
 import psycopg
 
 from app.config import Settings
-from app.store import partitions, retention, rollups, status
+from app.store import identities, partitions, retention, rollups, status
 from app.store.locks import Busy
 from app.store.retention import Deletion
 
@@ -28,13 +28,15 @@ class Summary:
     events_moved: int = 0
     partitions_dropped: list[str] = field(default_factory=list)
     rows_deleted: dict[str, int] = field(default_factory=dict)
+    identities_archived: int = 0
     failures: list[str] = field(default_factory=list)
 
     @property
     def idle(self) -> bool:
         """Whether there was nothing to do."""
         deleted = any(self.rows_deleted.values())
-        return not (self.partitions_made or self.partitions_dropped or deleted or self.failures)
+        done = self.partitions_made or self.partitions_dropped or deleted or self.identities_archived
+        return not (done or self.failures)
 
 
 def run(
@@ -84,6 +86,9 @@ def _maintain(connection: psycopg.Connection, settings: Settings, report: Report
     # Only now, for it counts on the events that are left.
     horizon = retention.horizon(connection, partitions.existing(connection), span, cutoff)
     _delete(connection, [*retention.references(horizon), *_others(settings, now)], summary, report)
+    summary.identities_archived = identities.archive(connection, now, report)
+    if summary.identities_archived:
+        report(f"archived {summary.identities_archived} identities")
     status.note_maintenance(connection, now, len(summary.failures))
     return summary
 
@@ -121,6 +126,9 @@ def _foresee(connection: psycopg.Connection, settings: Settings, report: Report,
     if cutoff is not None and (folded := rollups.old_sessions(connection, cutoff)):
         summary.rows_deleted["rollup_session_days"] = folded
         report(f"would delete {folded} rows of rollup_session_days, and keep their number")
+    summary.identities_archived = identities.to_archive(connection, now, since=horizon)
+    if summary.identities_archived:
+        report(f"would archive {summary.identities_archived} identities")
     return summary
 
 

@@ -22,7 +22,7 @@ from typing import Literal
 import psycopg
 from psycopg import sql
 
-from app.store import partitions, rollups, storage
+from app.store import identities, partitions, rollups, storage
 from app.store.database import BoundedConnection
 from app.store.notes import TRIGGER
 from dev.bulk import BulkLoader
@@ -143,7 +143,7 @@ def count_later(connection: psycopg.Connection, start: datetime, end: datetime) 
 
 
 def settle(url: str, report: Report = lambda _: None) -> float:
-    """Counts what waits into the roll-ups, and then vacuums, as a live site has done by the time somebody asks.
+    """Counts what waits into the roll-ups, archives identities and vacuums, as a live site has done by then.
 
     Returns how many seconds the counting took; `report` gets a line a day. Raises psycopg.Error.
     """
@@ -151,6 +151,7 @@ def settle(url: str, report: Report = lambda _: None) -> float:
         began = time.monotonic()
         rollups.catch_up(connection, report)
         counted = time.monotonic() - began
+        identities.archive(connection, datetime.now(UTC), report)
         connection.execute("VACUUM (ANALYZE)")
     return counted
 

@@ -22,6 +22,7 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
+from app.store import identities
 from app.store.locks import QUIET_WAIT_SECONDS, patiently
 from app.store.partitions import EVENTS, Partition, Window
 
@@ -120,7 +121,8 @@ def references(before: datetime | None) -> list[Deletion]:
         " AND NOT EXISTS (SELECT FROM series_agents a WHERE a.series_key = series.series_key)"
     )
     return [
-        Deletion("event_identities", sql.SQL("stored_at < %(before)s"), {"before": before}, 128),
+        Deletion(identities.TABLE, sql.SQL("stored_at < %(before)s"), {"before": before}, 128),
+        Deletion(identities.ARCHIVE, sql.SQL("stored_at < %(before)s"), {"before": before}, 128),
         Deletion("series", uncounted, {"before": before.date()}, 128),
         Deletion("sessions", used, {"before": before.date()}, 128),
         Deletion("working_dirs", used, {"before": before.date()}, 128),

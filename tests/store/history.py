@@ -30,6 +30,7 @@ SELECT %(occurred)s, %(received)s, %(event)s, series_key, session_key, working_d
 BEREFT = """
 SELECT event_id FROM telemetry_events e
 WHERE NOT EXISTS (SELECT FROM event_identities i WHERE i.identity = md5(e.event_id)::uuid)
+    AND NOT EXISTS (SELECT FROM archived_identities i WHERE i.identity = md5(e.event_id)::uuid)
     OR NOT EXISTS (SELECT FROM series s WHERE s.series_key = e.series_key)
     OR NOT EXISTS (SELECT FROM sessions s WHERE s.session_key = e.session_key)
     OR NOT EXISTS (SELECT FROM working_dirs w WHERE w.working_dir_key = e.working_dir_key)
@@ -64,6 +65,11 @@ def events(connection: psycopg.Connection) -> dict[str, str]:
 def bereft(connection: psycopg.Connection) -> list[str]:
     """Events that have lost their identity or a word; there must never be one."""
     return [event for (event,) in connection.execute(BEREFT)]
+
+
+def identities(connection: psycopg.Connection) -> int:
+    """How many identities are known, whether they were archived or not."""
+    return count(connection, "event_identities") + count(connection, "archived_identities")
 
 
 def count(connection: psycopg.Connection, table: str) -> int:

@@ -21,7 +21,14 @@ TABLES = {
     *("agent_series", "hosts", "reporting_settings", "rollup_agent_days", "rollup_agent_hours", "rollup_agent_recent"),
     *("rollup_backlog", "rollup_days", "rollup_hours", "rollup_queue", "rollup_session_counts", "series_agents"),
     *("rollup_session_days", "rollup_session_hours", "status_backups", "status_maintenance", "status_samples"),
-    *("api_keys", "event_identities", "quarantined_events", "refused_transcripts", "schema_migrations"),
+    *(
+        "api_keys",
+        "archived_identities",
+        "event_identities",
+        "quarantined_events",
+        "refused_transcripts",
+        "schema_migrations",
+    ),
     *("series", "session_transcripts", "sessions", "telemetry_events", "telemetry_events_default", "working_dirs"),
 }
 

@@ -21,7 +21,7 @@ from app.store.partitions import database_now, ensure
 from app.store.retention import Deletion
 from tests.fixtures.postgres import connect
 from tests.store.batches import load, store_events
-from tests.store.history import before_any_partition, bereft, count, events, store, utc
+from tests.store.history import before_any_partition, bereft, count, events, identities, store, utc
 
 NOW = utc("2025-12-15T12:00")
 DAYS = timedelta(days=1)
@@ -154,10 +154,11 @@ def test_identities_and_words_outlive_their_events_but_not_by_much(run: Run, con
     assert events(connection) == {"x": "telemetry_events_202501"}
     run(gone)
     assert events(connection) == {}
-    assert count(connection, "event_identities") == 1
+    assert identities(connection) == 1
     deleted = run(gone + 70 * DAYS).rows_deleted
-    words = {name: deleted[name] for name in ("event_identities", "series", "sessions", "working_dirs")}
+    words = {name: deleted[name] for name in ("archived_identities", "series", "sessions", "working_dirs")}
     assert set(words.values()) == {1}
+    assert identities(connection) == 0
 
 
 def test_words_that_are_still_in_use_stay_however_old_they_are(run: Run, connection: psycopg.Connection) -> None:
@@ -185,7 +186,8 @@ def test_an_event_dated_years_ahead_keeps_its_identity_and_words_to_its_end(
     run(end)
     assert events(connection) == {}
     run(end + 120 * DAYS)
-    assert [count(connection, table) for table in ("event_identities", "series", "sessions", "working_dirs")] == [0] * 4
+    assert [count(connection, table) for table in ("series", "sessions", "working_dirs")] == [0] * 3
+    assert identities(connection) == 0
 
 
 def test_partitions_that_were_made_far_ahead_by_hand_do_not_mislead(run: Run, connection: psycopg.Connection) -> None:
@@ -215,9 +217,10 @@ def test_whatever_the_clocks_of_the_hosts_no_kept_event_ever_loses_its_identity_
         run(now)
         assert bereft(connection) == []
         now += chance.choice([1, 5, 15, 50]) * DAYS
-        most = max(most, count(connection, "event_identities"))
+        most = max(most, identities(connection))
     run(now + 2000 * DAYS)
-    assert [count(connection, table) for table in ("telemetry_events", "event_identities", "series")] == [0] * 3
+    assert [count(connection, table) for table in ("telemetry_events", "series")] == [0] * 2
+    assert identities(connection) == 0
     assert most < number
 
 
@@ -236,6 +239,9 @@ def full_of_everything(connection: psycopg.Connection) -> None:
         store(connection, f"kept {month}", utc(f"2025-{month:02}-10T00:00"), NOW)
     store(connection, "stray", utc("1970-01-01T00:00"), NOW - 91 * DAYS)
     store(connection, "far ahead", utc("2099-01-01T00:00"), NOW - 91 * DAYS)
+    connection.execute(
+        "INSERT INTO archived_identities VALUES (gen_random_uuid(), '2025-03-10Z'), (gen_random_uuid(), %s)", (NOW,)
+    )
     for changed in (NOW, NOW - 100 * DAYS):
         keep_transcript(connection, changed.isoformat(), changed)
         keep_quarantined(connection, changed.isoformat(), changed)
@@ -258,6 +264,7 @@ def test_a_dry_run_foretells_exactly_what_a_run_does_and_does_nothing(
         "would drop telemetry_events_202508 with 1 events",
         "would delete 2 rows of telemetry_events_default",
         "would delete 1 rows of event_identities",
+        "would delete 1 rows of archived_identities",
         "would delete 1 rows of series",
         "would delete 1 rows of sessions",
         "would delete 1 rows of working_dirs",
@@ -266,6 +273,7 @@ def test_a_dry_run_foretells_exactly_what_a_run_does_and_does_nothing(
         "would delete 1 rows of status_samples",
         "would delete 1 rows of status_maintenance",
         "would delete 1 rows of status_backups",
+        "would archive 3 identities",
     ]
     done = run()
     assert done.partitions_dropped == ["telemetry_events_202503", "telemetry_events_202508"]
