@@ -11,6 +11,8 @@ import os
 import platform
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from statistics import median
@@ -137,12 +139,16 @@ class Bench:
             return int(row[0])
 
 
-def _another_database(postgres: EmbeddedPostgres) -> str:
-    """Its URL; it is empty, but for the schema."""
+@contextmanager
+def another_database(postgres: EmbeddedPostgres, name: str) -> Iterator[str]:
+    """Its URL; it is empty, but for the schema, and gone at the end."""
     with connect(postgres.url(user="postgres")) as connection:
-        connection.execute(sql.SQL("CREATE DATABASE disk OWNER {}").format(sql.Identifier(ROLE)))
-    migrate(url := postgres.url("disk"))
-    return url
+        connection.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(sql.Identifier(name), sql.Identifier(ROLE)))
+        try:
+            migrate(url := postgres.url(name))
+            yield url
+        finally:
+            connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
 def _parsing(text: str) -> float:
@@ -184,7 +190,8 @@ def main(pattern: str, save: bool) -> None:
                 unchanged = bench.unchanged()
             finally:
                 close_all(collectors)
-            taken = disk.measure(_another_database(postgres))
+            with another_database(postgres, "disk") as url:
+                taken = disk.measure(url)
     click.echo("\n" + "\n".join(taken.lines()))
     bare_rates = {size: load.per_second for size, load in bare.items()}
     found = ratios(rows, copied_rate, bare_rates, taken.against_json, unchanged)
