@@ -90,7 +90,7 @@ def migrate_command() -> None:
     "--rebuild-rollups", is_flag=True, help="Then count every day anew that still has events, while others arrive."
 )
 def maintain_command(dry_run: bool, rebuild_rollups: bool) -> None:
-    """Makes partitions ahead and deletes what is older than its setting says. Run it daily; a timer does."""
+    """Makes partitions ahead, deletes what is too old, archives identities. Run it daily; a timer does."""
     from app import maintain
     from app.store import rollups
 

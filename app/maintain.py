@@ -1,4 +1,4 @@
-"""What a timer runs each day: partitions made ahead, and deleted what is older than its setting says."""
+"""What a timer runs each day: partitions made ahead, deleted what is too old, identities archived."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -8,7 +8,7 @@ from datetime import datetime
 import psycopg
 
 from app.config import Settings
-from app.store import identities, partitions, retention, rollups, status
+from app.store import archive, partitions, retention, rollups, status
 from app.store.locks import Busy
 from app.store.retention import Deletion
 
@@ -86,7 +86,7 @@ def _maintain(connection: psycopg.Connection, settings: Settings, report: Report
     # Only now, for it counts on the events that are left.
     horizon = retention.horizon(connection, partitions.existing(connection), span, cutoff)
     _delete(connection, [*retention.references(horizon), *_others(settings, now)], summary, report)
-    summary.identities_archived = identities.archive(connection, now, report)
+    summary.identities_archived = archive.move(connection, now, report)
     if summary.identities_archived:
         report(f"archived {summary.identities_archived} identities")
     status.note_maintenance(connection, now, len(summary.failures))
@@ -126,7 +126,7 @@ def _foresee(connection: psycopg.Connection, settings: Settings, report: Report,
     if cutoff is not None and (folded := rollups.old_sessions(connection, cutoff)):
         summary.rows_deleted["rollup_session_days"] = folded
         report(f"would delete {folded} rows of rollup_session_days, and keep their number")
-    summary.identities_archived = identities.to_archive(connection, now, since=horizon)
+    summary.identities_archived = archive.waiting(connection, now, since=horizon)
     if summary.identities_archived:
         report(f"would archive {summary.identities_archived} identities")
     return summary

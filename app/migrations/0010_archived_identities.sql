@@ -7,9 +7,12 @@ CREATE TABLE archived_identities (
 );
 -- What was moved in one night lies together.
 CREATE INDEX archived_identities_stored_at ON archived_identities USING brin (stored_at);
+-- Two days of identities are found without, and their place in the table says nothing any more.
+DROP INDEX event_identities_stored_at;
 
 -- Stores the identities of new events; fails with unique_violation if one of them is known. It looks into the archive after
--- it has inserted: whoever is moving one of them meanwhile is waited for at its row, and what was moved is seen then.
+-- it has inserted: whoever is moving one of them meanwhile is waited for at its row, and what was moved is seen then, if
+-- each statement has a snapshot of its own (READ COMMITTED).
 CREATE PROCEDURE claim_identities(given uuid[]) LANGUAGE plpgsql AS $$
 BEGIN
     INSERT INTO event_identities (identity) SELECT unnest(given);

@@ -22,7 +22,8 @@ PROBE_SECONDS = 0.5
 STATEMENT_TIMEOUT_MS = 4000
 
 # All that the collector looks up has an index, whatever the planner thinks of a table that was empty a minute ago.
-OPTIONS = "-c TimeZone=UTC -c jit=off -c enable_seqscan=off"
+# Exactly once needs that each statement sees what was committed before it (identities.py).
+OPTIONS = r"-c TimeZone=UTC -c jit=off -c enable_seqscan=off -c default_transaction_isolation=read\ committed"
 
 # Errors after which the same work on another connection, or a moment later, may succeed.
 TRANSIENT = (

@@ -20,7 +20,7 @@ from app.store.words import WordTable
 
 PARENT = "telemetry_events"
 # Repeats come together: a host that was cut off sends again what it does not know to have arrived. Nearly always there
-# are none, and to look for each of them is a fifth of PostgreSQL's work.
+# are none, and to look for each before it is written is a fifth of PostgreSQL's work.
 REPEATS_SECONDS = 60.0
 
 

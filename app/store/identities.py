@@ -1,13 +1,11 @@
 """Identities of events, on which exactly once rests: an event is stored if and only if its identity was new.
 
 Every new one is inserted into event_identities, whose unique index decides between two that store the same event at
-once. A day later it is moved to archived_identities, which is only looked up. That is done after inserting: a row that
-somebody is moving is waited for there, and in READ COMMITTED the next statement sees where it went.
+once. A day later it is moved to archived_identities (archive.py), which is only looked up. That is done after the
+insert: a row that somebody is moving is waited for there, and in READ COMMITTED the next statement sees where it went.
 """
 
-import time
-from collections.abc import Callable, Collection
-from datetime import datetime, timedelta
+from collections.abc import Collection
 
 import psycopg
 from psycopg import sql
@@ -29,26 +27,6 @@ DELETE FROM {0} WHERE identity IN (
     SELECT identity FROM {0}
     WHERE identity = ANY(%s) AND stored_at < now() - interval '1 hour' ORDER BY identity FOR UPDATE)
 """
-
-ARCHIVE_AFTER = timedelta(days=1)
-# A transaction moves what is old in so many pages of 8 kB, some 300,000 identities. In their order, they come upon each
-# page of the archive's index once.
-PAGES = 2048
-TO_ARCHIVE = f"""
-SELECT count(*) FROM {TABLE} WHERE stored_at < %(before)s AND stored_at >= coalesce(%(since)s, '-infinity'::timestamptz)
-"""
-# Never waits for a row, and so in no circle: one that is locked is moved the next time.
-MOVE = f"""
-WITH moved AS (
-    DELETE FROM {TABLE} WHERE ctid = ANY (ARRAY(
-        SELECT ctid FROM {TABLE} WHERE ctid >= %(first)s::tid AND ctid < %(next)s::tid AND stored_at < %(before)s
-        FOR UPDATE SKIP LOCKED))
-    RETURNING identity, stored_at
-)
-INSERT INTO {ARCHIVE} (identity, stored_at) SELECT identity, stored_at FROM moved ORDER BY identity
-ON CONFLICT DO NOTHING
-"""
-PROGRESS_SECONDS = 5.0
 
 
 def claim(connection: BoundedConnection, identities: Collection[str]) -> Collection[str]:
@@ -72,8 +50,8 @@ def claim(connection: BoundedConnection, identities: Collection[str]) -> Collect
 def claim_all(identities: Collection[str]) -> sql.SQL:
     """The statement that inserts them, for a message of the simple protocol. They are as for `claim`.
 
-    It fails with UniqueViolation where one was there before, and takes two thirds of the time of `claim`, which has
-    PostgreSQL look before it writes each row, and write it twice.
+    It fails with UniqueViolation where one was there before, and takes less time than `claim`, which has PostgreSQL
+    look before it writes each row, and write it twice.
     """
     # As in `claim`. They are digits, so there is nothing to quote.
     return sql.SQL(f"CALL claim_identities('{{{','.join(sorted(identities))}}}')")
@@ -85,37 +63,6 @@ def expire(connection: BoundedConnection, identities: Collection[str]) -> None:
         # In the order in which they are moved: one that is being moved is waited for, and then found in the archive.
         for table in (TABLE, ARCHIVE):
             connection.execute(EXPIRE.format(table), (_Uuids(identities),))
-
-
-def to_archive(connection: psycopg.Connection, now: datetime, since: datetime | None = None) -> int:
-    """How many identities are old enough to be moved to the archive; with `since`, of those stored since then."""
-    row = connection.execute(TO_ARCHIVE, {"before": now - ARCHIVE_AFTER, "since": since}).fetchone()
-    assert row is not None
-    return int(row[0])
-
-
-def archive(connection: psycopg.Connection, now: datetime, report: Callable[[str], None] = lambda _: None) -> int:
-    """Moves them there and returns how many, some hundred thousand a transaction; `report` hears of progress at times.
-
-    `connection` is in autocommit mode. Whoever sends one of them again meanwhile waits for its transaction, a second
-    or two. Raises psycopg.Error.
-    """
-    if not to_archive(connection, now):
-        return 0
-    pages = connection.execute(
-        f"SELECT pg_relation_size('{TABLE}') / current_setting('block_size')::integer"
-    ).fetchone()
-    assert pages is not None
-    moved, reported_at = 0, time.monotonic()
-    for first in range(0, pages[0], PAGES):
-        values = {"first": f"({first},0)", "next": f"({first + PAGES},0)", "before": now - ARCHIVE_AFTER}
-        moved += connection.execute(MOVE, values).rowcount
-        if time.monotonic() - reported_at > PROGRESS_SECONDS:
-            reported_at = time.monotonic()
-            report(f"archived {moved} identities so far")
-    # How it is looked up hangs on how large it is known to be.
-    connection.execute(f"ANALYZE {ARCHIVE}")
-    return moved
 
 
 class _Uuids(list[str]):

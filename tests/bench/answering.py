@@ -7,17 +7,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.bench.cases import CASES, PROCESSES, WARM_UP_SECONDS
+from tests.bench.cases import PROCESSES, WARM_UP_SECONDS, Case
 from tests.bench.wrk import Load, send, write_bodies
 from tests.fixtures.client import Client
 from tests.fixtures.collector import HAND_OVER
 from tests.fixtures.environment import ROOT
 
-# Those of one, ten and a hundred events.
-BODIES = CASES[:3]
 # Each has new connections, and chance shares them out: all 16 to one of two processes, which halves the speed, or 12 to
 # 4. So there are many, of a second each; an odd number, for their median.
-ROUNDS = 11
+ROUNDS = 7
 
 
 @contextmanager
@@ -39,14 +37,11 @@ def serve() -> Iterator[str]:
             server.wait(timeout=30)
 
 
-def measure(folder: Path) -> dict[int, Load]:
-    """What the servers that do nothing answer, by the events in a body: of ROUNDS the one of median speed."""
-    found = {}
+def measure(folder: Path, case: Case) -> Load:
+    """What the servers that do nothing answer to that case: of ROUNDS the one of median speed."""
+    path = folder / "bare-bodies"
+    write_bodies(path, case.bodies())
     with serve() as url:
-        for case in BODIES:
-            path = folder / "bodies"
-            write_bodies(path, case.bodies())
-            send(f"{url}/", path, "-", WARM_UP_SECONDS, first=1)
-            loads = [send(f"{url}/", path, "-", 1.0, first=1) for _ in range(ROUNDS)]
-            found[case.size] = sorted(loads, key=lambda load: load.per_second)[ROUNDS // 2]
-    return found
+        send(f"{url}/", path, "-", WARM_UP_SECONDS, first=1)
+        loads = [send(f"{url}/", path, "-", 1.0, first=1) for _ in range(ROUNDS)]
+    return sorted(loads, key=lambda load: load.per_second)[ROUNDS // 2]

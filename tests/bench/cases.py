@@ -66,6 +66,8 @@ CASES = (
 )
 # What the targets are of: second-generation events, each one new.
 MAIN = CASES[:3]
+# Which of them are compared with the bulk copy; the others, with what bare answers to the same.
+COPIED = CASES[2:3]
 
 
 def pool(count: int = POOL) -> Iterator[Event]:

@@ -1,10 +1,14 @@
 """A run's figures: a row a case, ratios beside what is owed and wanted, and both as one reads them."""
 
 import json
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from statistics import median
 
 import click
+
+from tests.bench.wrk import Load
 
 BASELINE = Path(__file__).with_name("baseline.json")
 HEADS = "requests/s  events/s   p50 ms   p99 ms  /p50 failed  coll.   pg    MB   WAL B"
@@ -38,17 +42,39 @@ class Row:
     p99_against_p50: float
 
 
-def ratios(
-    rows: list[Row], copied_rate: float, bare_rates: dict[int, float], disk: float, unchanged: float
-) -> dict[str, float]:
-    """The figures that TARGETS names, as far as their cases were measured."""
-    by_name = {row.name: row for row in rows}
-    values = []
-    whole = by_name.get("events, 100 a batch")
-    values.append(whole.events_per_second / copied_rate if whole else None)
-    for size in (10, 1):
-        row = by_name.get(f"events, {size} a batch")
-        values.append(row.requests_per_second / bare_rates[size] if row else None)
+@dataclass(slots=True)
+class Pass:
+    """The cases that count, and what each is compared with right before: a machine is not as fast all the time.
+
+    Events a second of the bulk copy; what bare answered, by the events in a body; the rows by that.
+    """
+
+    copied: float = 0.0
+    bare: dict[int, Load] = field(default_factory=dict)
+    rows: dict[int, Row] = field(default_factory=dict)
+
+    def ratio(self, size: int) -> float | None:
+        """Against bare where that was measured with as many events, else against the copy; None without that case."""
+        row = self.rows.get(size)
+        if row is None:
+            return None
+        if size in self.bare:
+            return row.requests_per_second / self.bare[size].per_second
+        return row.events_per_second / self.copied
+
+
+def middle(rows: Sequence[Row]) -> Row:
+    """The round of median speed, with the median of p99 against p50."""
+    row = sorted(rows, key=lambda row: row.requests_per_second)[len(rows) // 2]
+    return replace(row, p99_against_p50=median(row.p99_against_p50 for row in rows))
+
+
+def ratios(rows: Sequence[Row], passes: Sequence[Pass], disk: float, unchanged: float) -> dict[str, float]:
+    """The figures that TARGETS names, as far as their cases were measured; the medians of the passes."""
+    values: list[float | None] = []
+    for size in (100, 10, 1):
+        found = [ratio for each in passes if (ratio := each.ratio(size)) is not None]
+        values.append(median(found) if found else None)
     values.append(max(row.p99_against_p50 for row in rows) if rows else None)
     values.append(max(max(row.memory_mb) for row in rows) if rows else None)
     values += [disk, unchanged]

@@ -11,7 +11,7 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -72,14 +72,19 @@ def everybody_looks(url: str) -> Iterator[list[int]]:
         looker.join()
 
 
-def measure(bench: Bench) -> list[Row]:
-    """The cases that count."""
-    bench.settle()
-    rows = []
+def compare(empty: Bench, full: Bench, url: str) -> tuple[list[Row], list[Row], int]:
+    """Each case that counts, empty and right after full, while everybody looks; how many questions were answered."""
+    before, after, answered = [], [], 0
+    for bench in (empty, full):
+        bench.settle()
     for case in MAIN:
-        rows.append(bench.measure(case))
-        print_row(rows[-1])
-    return rows
+        before.append(empty.measure(case))
+        print_row(before[-1])
+        with everybody_looks(url) as rounds:
+            after.append(full.measure(case))
+        print_row(replace(after[-1], name="  beside what is stored"))
+        answered += sum(rounds)
+    return before, after, answered
 
 
 def soak(bench: Bench, collectors: list[Collector], minutes: float) -> list[float]:
@@ -118,15 +123,14 @@ def main(sizes: tuple[int, ...], minutes: float) -> None:
             for seed, (before, stored) in enumerate(pairwise((0, *sorted(sizes))), 1):
                 _fill(url, stored - before, seed)
                 disk = measure_storage(url)
-                click.echo(f"\n{'on an empty database':46}{HEADS}")
-                with another_database(postgres, f"empty_{seed}") as empty_url, _collectors(empty_url) as collectors:
-                    empty = measure(Bench(folder, postgres, collectors))
-                click.echo(f"\n{f'beside {stored:,} events, everybody looking':46}{HEADS}")
+                click.echo(f"\n{f'empty, then beside {stored:,} events':46}{HEADS}")
                 with _collectors(url) as collectors:
                     bench = Bench(folder, postgres, collectors, first=2**24 * seed)
-                    with everybody_looks(url) as rounds:
-                        rows = measure(bench)
-                    left = _left(rows, empty, sum(rounds))
+                    with another_database(postgres, f"empty_{seed}") as empty_url, _collectors(empty_url) as others:
+                        empty, rows, answered = compare(
+                            Bench(folder, postgres, others, database=f"empty_{seed}"), bench, url
+                        )
+                    left = _left(rows, empty, answered)
                     click.echo("\n".join(disk.lines()))
                     memory = soak(bench, collectors, minutes)
                 results[str(stored)] = {

@@ -11,19 +11,20 @@ import os
 import platform
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from statistics import median
 
 import click
 from psycopg import sql
 
-from dev.embedded import ROLE, EmbeddedPostgres
+from app.store import rollups
+from dev.embedded import DATABASE, ROLE, EmbeddedPostgres
 from tests.bench import answering, disk, yardstick
-from tests.bench.cases import CASES, EVENTS, PROCESSES, ROUNDS, SECONDS, WARM_UP_SECONDS, Case, transcript
-from tests.bench.figures import BASELINE, HEADS, Row, print_ratios, print_row, ratios
+from tests.bench.cases import CASES, COPIED, EVENTS, MAIN, PROCESSES, ROUNDS, SECONDS, WARM_UP_SECONDS, Case, transcript
+from tests.bench.figures import BASELINE, HEADS, Pass, Row, middle, print_ratios, print_row, ratios
 from tests.bench.kernel import as_on_a_server
 from tests.bench.processes import cpu_of, memory_mb
 from tests.bench.wrk import Load, NoWrk, send, write_bodies
@@ -43,8 +44,9 @@ SETTINGS = {
     "jit": "off",
 }
 
-# Before the first case.
+# Before the first case, and between passes; at most so long for what is being counted.
 REST_SECONDS = 5.0
+COUNTED_SECONDS = 60.0
 
 # Of max_wal_size.
 LOG_FILES = 3 * 1024 // 16
@@ -66,10 +68,17 @@ class Bench:
     """The servers of one run, and the number of the next request: none is sent twice by chance."""
 
     def __init__(
-        self, folder: Path, postgres: EmbeddedPostgres, collectors: list[Collector], *, first: int = 1
+        self,
+        folder: Path,
+        postgres: EmbeddedPostgres,
+        collectors: list[Collector],
+        *,
+        first: int = 1,
+        database: str = DATABASE,
     ) -> None:
         self._folder = folder
         self._postgres = postgres
+        self._database = database
         self._collectors = collectors
         self._first = first
 
@@ -87,22 +96,42 @@ class Bench:
         return load
 
     def settle(self) -> None:
-        """Has every event of the pool come once, so that no case pays for their words, and the disk at rest."""
+        """Has every event of the pool come once, so that no case pays for their words."""
         case = next(case for case in CASES if case.size == 100)
         self.load(self._collectors[0].url + case.path, case, self.bodies(case), WARM_UP_SECONDS)
-        with connect(self._postgres.url(user="postgres")) as connection:
+        self.rest()
+
+    def rest(self) -> None:
+        """Has what was stored counted, and written out: nobody else is to pay for it."""
+        with connect(self._postgres.url(user="postgres", database=self._database)) as connection:
+            until = time.monotonic() + COUNTED_SECONDS
+            while rollups.freshness(connection).events_waiting and time.monotonic() < until:
+                time.sleep(0.1)
             connection.execute("CHECKPOINT")
         # What was prepared, the log's files above all, is not to be felt by the first case.
         os.sync()
         time.sleep(REST_SECONDS)
 
-    def measure(self, case: Case) -> Row:
-        """Warms up, then measures several rounds; the median by speed, with the median of p99 against p50."""
+    def measure(self, case: Case, rounds: int = ROUNDS) -> Row:
+        """Warms up, then measures several rounds; their middle."""
         path, url = self.bodies(case), self._collectors[0].url + case.path
         self.load(url, case, path, WARM_UP_SECONDS)
-        rounds = [self._round(case, url, path) for _ in range(ROUNDS)]
-        middle = sorted(rounds, key=lambda row: row.requests_per_second)[ROUNDS // 2]
-        return replace(middle, p99_against_p50=median(row.p99_against_p50 for row in rounds))
+        return middle([self._round(case, url, path) for _ in range(rounds)])
+
+    def compare(self, cases: Sequence[Case]) -> Pass:
+        """A round of each of these, which are among MAIN, right after what it is compared with."""
+        self.rest()
+        found = Pass()
+        for case in cases:
+            if case in COPIED:
+                found.copied = yardstick.events_a_second(self._folder, SETTINGS)
+                click.echo(f"{'bulk copy':46}{'':10} {found.copied:9.0f}")
+            else:
+                found.bare[case.size] = answering.measure(self._folder, case)
+                click.echo(f"{f'bare, {case.size} a batch':46}{found.bare[case.size].per_second:10.0f}")
+            found.rows[case.size] = self.measure(case, rounds=1)
+            print_row(found.rows[case.size])
+        return found
 
     def _round(self, case: Case, url: str, path: Path) -> Row:
         pids = [collector.process.pid for collector in self._collectors]
@@ -170,22 +199,20 @@ def main(pattern: str, save: bool) -> None:
         folder.chmod(0o711)
         with as_on_a_server(), EmbeddedPostgres(folder / "16", settings=SETTINGS) as postgres:
             migrate(postgres.url())
-            copied_rate = yardstick.events_a_second(postgres, folder)
-            click.echo(f"bulk copy of the same events: {copied_rate:.0f} events/s")
-            bare = answering.measure(folder)
-            words = ", ".join(
-                f"{load.per_second:.0f} at {size} (p99 / p50 {load.p99_against_p50:.1f})" for size, load in bare.items()
-            )
-            click.echo(f"bare answers to the same bodies, requests/s by events: {words}\n")
             fill_log(postgres)
             collectors = start_sharing(PROCESSES, postgres.url())
             try:
                 bench = Bench(folder, postgres, collectors)
                 bench.settle()
-                click.echo(f"{'':46}{HEADS}")
+                asked = [case for case in CASES if pattern in case.name]
+                compared = [case for case in MAIN if case in asked]
+                click.echo(f"{f'{ROUNDS} rounds, each after what it is compared with':46}{HEADS}")
+                passes = [bench.compare(compared) for _ in range(ROUNDS)]
+                click.echo(f"\n{f'the median of {ROUNDS} rounds':46}{HEADS}")
                 rows = []
-                for case in (case for case in CASES if pattern in case.name):
-                    rows.append(bench.measure(case))
+                for case in asked:
+                    paired = [each.rows[case.size] for each in passes if case in MAIN]
+                    rows.append(middle(paired) if paired else bench.measure(case))
                     print_row(rows[-1])
                 unchanged = bench.unchanged()
             finally:
@@ -193,16 +220,13 @@ def main(pattern: str, save: bool) -> None:
             with another_database(postgres, "disk") as url:
                 taken = disk.measure(url)
     click.echo("\n" + "\n".join(taken.lines()))
-    bare_rates = {size: load.per_second for size, load in bare.items()}
-    found = ratios(rows, copied_rate, bare_rates, taken.against_json, unchanged)
+    found = ratios(rows, passes, taken.against_json, unchanged)
     print_ratios(found)
     machine = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
     results = {
         "machine": machine,
-        "copied_events_per_second": round(copied_rate),
-        "bare_requests_per_second": {str(size): round(rate) for size, rate in bare_rates.items()},
-        "bare_p99_against_p50": {str(size): load.p99_against_p50 for size, load in bare.items()},
         "ratios": found,
+        "passes": list(map(asdict, passes)),
         "bytes_an_event": taken.parts,
         "cases": [asdict(row) for row in rows],
     }

@@ -33,7 +33,7 @@ WORDS = {
     "series": "SELECT to_jsonb(t) - 'series_key' FROM series t ORDER BY digest",
     "sessions": "SELECT to_jsonb(t) - 'session_key' FROM sessions t ORDER BY digest",
     "working_dirs": "SELECT to_jsonb(t) - 'working_dir_key' FROM working_dirs t ORDER BY digest",
-    "event_identities": "SELECT identity FROM event_identities ORDER BY 1",
+    "identities": "SELECT identity FROM event_identities UNION ALL SELECT identity FROM archived_identities ORDER BY 1",
     "events": EVENTS,
     # By notes or by days, the same is counted.
     "roll-ups": """

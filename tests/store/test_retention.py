@@ -242,6 +242,10 @@ def full_of_everything(connection: psycopg.Connection) -> None:
     connection.execute(
         "INSERT INTO archived_identities VALUES (gen_random_uuid(), '2025-03-10Z'), (gen_random_uuid(), %s)", (NOW,)
     )
+    # A repeat that was sent again is in both.
+    connection.execute(
+        "INSERT INTO archived_identities SELECT * FROM event_identities WHERE identity = md5('stray')::uuid"
+    )
     for changed in (NOW, NOW - 100 * DAYS):
         keep_transcript(connection, changed.isoformat(), changed)
         keep_quarantined(connection, changed.isoformat(), changed)

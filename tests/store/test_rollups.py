@@ -19,6 +19,7 @@ from app.store.database import BoundedConnection
 from app.store.events import EventStore
 from app.store.site import Site
 from tests.fixtures.postgres import Server, connect
+from tests.store import history
 from tests.store.batches import load, store_events
 from tests.store.truth import check_views
 
@@ -214,8 +215,9 @@ def test_a_site_that_has_events_gets_their_roll_ups_with_the_upgrade(
         migrate.migrate(connection, folder=tmp_path)
         make_month_as_older_releases_did(connection)
         for days in (0, 1, 40, 400, 4000):
-            moment = (NOW - timedelta(days=days)).isoformat()
-            store_events(EventStore(), writer, load({"timestamp": moment, "decision": "DENY", "cost": 1}))
+            moment = NOW - timedelta(days=days)
+            history.store(connection, f"{days} days ago", moment, moment, host="desktop")
+        connection.execute("UPDATE telemetry_events SET cost = 1, total_tokens = 7")
         migrate.migrate(connection)
         assert [each.noted for each in partitions.existing(connection)] == [True]
         assert rollups.freshness(connection).days_to_rebuild == 5

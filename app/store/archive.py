@@ -1,0 +1,67 @@
+"""The archive of identities: what is a day old moves there, so that the index which each new one goes into stays small.
+
+Exactly once holds meanwhile: see identities.py.
+"""
+
+import time
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+import psycopg
+
+from app.store.identities import ARCHIVE, TABLE
+
+AFTER = timedelta(days=1)
+# A transaction moves what is old in so many pages of 8 kB, some 150,000 identities. In their order, they come upon each
+# page of the archive's index once.
+PAGES = 1024
+PROGRESS_SECONDS = 5.0
+
+SIZE = f"SELECT pg_relation_size('{TABLE}') / current_setting('block_size')::integer"
+WAITING = f"""
+SELECT count(*) FROM {TABLE} WHERE stored_at < %(before)s AND stored_at >= coalesce(%(since)s, '-infinity'::timestamptz)
+"""
+# Never waits for a row, and so in no circle: one that is locked is moved the next time.
+MOVE = f"""
+WITH moved AS (
+    DELETE FROM {TABLE} WHERE ctid = ANY (ARRAY(
+        SELECT ctid FROM {TABLE} WHERE ctid >= %(first)s::tid AND ctid < %(next)s::tid AND stored_at < %(before)s
+        FOR UPDATE SKIP LOCKED))
+    RETURNING identity, stored_at
+), stored AS (
+    INSERT INTO {ARCHIVE} (identity, stored_at) SELECT identity, stored_at FROM moved ORDER BY identity
+    ON CONFLICT DO NOTHING
+)
+SELECT count(*) FROM moved
+"""
+
+
+def waiting(connection: psycopg.Connection, now: datetime, since: datetime | None = None) -> int:
+    """How many identities are old enough to be moved; with `since`, of those stored since then."""
+    return _number(connection.execute(WAITING, {"before": now - AFTER, "since": since}))
+
+
+def move(connection: psycopg.Connection, now: datetime, report: Callable[[str], None] = lambda _: None) -> int:
+    """Moves them and returns how many, some hundred thousand a transaction; `report` hears of progress at times.
+
+    `connection` is in autocommit mode. Whoever sends one of them again meanwhile waits for its transaction. Raises
+    psycopg.Error.
+    """
+    if not waiting(connection, now):
+        return 0
+    moved, reported_at = 0, time.monotonic()
+    for first in range(0, _number(connection.execute(SIZE)), PAGES):
+        values = {"first": f"({first},0)", "next": f"({first + PAGES},0)", "before": now - AFTER}
+        moved += _number(connection.execute(MOVE, values))
+        if time.monotonic() - reported_at > PROGRESS_SECONDS:
+            reported_at = time.monotonic()
+            report(f"archived {moved} identities so far")
+    # How it is looked up hangs on how large it is known to be.
+    connection.execute(f"ANALYZE {ARCHIVE}")
+    return moved
+
+
+def _number(cursor: psycopg.Cursor) -> int:
+    row = cursor.fetchone()
+    assert row is not None
+    return int(row[0])

@@ -1,0 +1,35 @@
+"""The ratios of `make bench` are those of each pass, and their median."""
+
+import pytest
+
+from tests.bench.figures import TARGETS, Pass, Row, middle, ratios
+from tests.bench.wrk import Load
+
+
+def row(rate: float, *, size: int = 1, slow: float = 2.0) -> Row:
+    return Row(f"events, {size} a batch", rate, rate * size, 1.0, slow, 0, 1.0, 0.5, [50.0, 54.0], 1000.0, slow)
+
+
+def one_pass(speed: float, at_ten: float) -> Pass:
+    """On a machine of that speed."""
+    bare = {size: Load(round(1000 * speed), 1.0, 0, 1.0, 2.0) for size in (1, 10)}
+    rows = {1: row(600 * speed), 10: row(at_ten * speed, size=10), 100: row(50 * speed, size=100)}
+    return Pass(10_000 * speed, bare, rows)
+
+
+def test_how_fast_the_machine_was_in_a_pass_does_not_matter() -> None:
+    passes = [one_pass(1.0, 300), one_pass(0.5, 400), one_pass(2.0, 500)]
+    rows = [middle([each.rows[size] for each in passes]) for size in (1, 10, 100)]
+    assert list(ratios(rows, passes, 0.7, 1.5).values()) == [0.5, 0.4, 0.6, 2.0, 54.0, 0.7, 1.5]
+
+
+def test_only_what_was_measured_is_a_ratio() -> None:
+    found = ratios([row(1.0, slow=2.5)], [Pass(10_000)], 0.7, 1.5)
+    names = list(TARGETS)
+    assert found == {names[3]: 2.5, names[4]: 54.0, names[5]: 0.7, names[6]: 1.5}
+
+
+@pytest.mark.parametrize("order", [(1, 2, 3), (3, 1, 2)])
+def test_the_middle_is_the_round_of_median_speed_and_the_median_of_the_slowest(order: tuple[int, ...]) -> None:
+    found = middle([row(100.0 * number, slow=4.0 - number) for number in order])
+    assert (found.requests_per_second, found.p99_against_p50) == (200.0, 2.0)
