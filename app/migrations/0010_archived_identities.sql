@@ -7,7 +7,9 @@ CREATE TABLE archived_identities (
 );
 -- What was moved in one night lies together.
 CREATE INDEX archived_identities_stored_at ON archived_identities USING brin (stored_at);
--- Two days of identities are found without, and their place in the table says nothing any more.
+-- Two days of identities are found without, and their place in the table says nothing any more. The collector waits behind
+-- this lock, and this one behind a backup: rather fail, and be run again when that is done.
+SET LOCAL lock_timeout = '2s';
 DROP INDEX event_identities_stored_at;
 
 -- Stores the identities of new events; fails with unique_violation if one of them is known. It looks into the archive after

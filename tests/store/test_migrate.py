@@ -1,5 +1,6 @@
 """Migrations: forward only, whole or not at all, once however many ask, and never edited once applied."""
 
+import shutil
 import subprocess
 import sys
 import threading
@@ -222,3 +223,21 @@ def test_every_released_file_has_a_number_of_its_own_and_none_is_left_out() -> N
     versions = [migration.version for migration in migrate.available()]
     assert versions == list(range(1, len(versions) + 1))
     assert len(versions) == len(list(migrate.FOLDER.iterdir()))
+
+
+def test_a_migration_that_a_backup_holds_up_says_so_before_anybody_is_refused(
+    empty_database_url: str, tmp_path: Path
+) -> None:
+    for each in migrate.FOLDER.glob("000*.sql"):
+        shutil.copy(each, tmp_path)
+    with connect(empty_database_url) as connection, psycopg.connect(empty_database_url) as backup:
+        migrate.migrate(connection, folder=tmp_path)
+        backup.execute("LOCK TABLE event_identities IN ACCESS SHARE MODE")
+        began = time.monotonic()
+        with pytest.raises(MigrationError, match=r"0010_archived_identities\.sql failed .* lock timeout"):
+            migrate.migrate(connection)
+        assert time.monotonic() - began < 4
+        assert "archived_identities" not in tables(connection)
+        backup.rollback()
+        migrate.migrate(connection)
+        assert "archived_identities" in tables(connection)
