@@ -43,7 +43,7 @@ def waiting(connection: psycopg.Connection, now: datetime, since: datetime | Non
 
 
 def move(connection: psycopg.Connection, now: datetime, report: Callable[[str], None] = lambda _: None) -> int:
-    """Moves them and returns how many, some ten thousand a transaction; `report` hears of progress at times.
+    """Moves them and returns how many, tens of thousands a transaction; `report` hears of progress at times.
 
     `connection` is in autocommit mode. Whoever sends one of them again meanwhile waits for its transaction. Raises
     psycopg.Error.
