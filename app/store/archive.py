@@ -10,15 +10,14 @@ from datetime import datetime, timedelta
 import psycopg
 
 from app.store.identities import ARCHIVE, TABLE
+from app.store.pages import PROGRESS_SECONDS, pieces
 
 AFTER = timedelta(days=1)
 # A transaction moves what is old in so many pages of 8 kB, some 80,000 identities: beside thirty million in the archive
 # that takes a second, and whoever stores one of them again waits for it. In their order, they come upon each page of
 # the archive's index once.
 PAGES = 512
-PROGRESS_SECONDS = 5.0
 
-SIZE = f"SELECT pg_relation_size('{TABLE}') / current_setting('block_size')::integer"
 WAITING = f"""
 SELECT count(*) FROM {TABLE} WHERE stored_at < %(before)s AND stored_at >= coalesce(%(since)s, '-infinity'::timestamptz)
 """
@@ -51,9 +50,8 @@ def move(connection: psycopg.Connection, now: datetime, report: Callable[[str], 
     if not waiting(connection, now):
         return 0
     moved, reported_at = 0, time.monotonic()
-    for first in range(0, _number(connection.execute(SIZE)), PAGES):
-        values = {"first": f"({first},0)", "next": f"({first + PAGES},0)", "before": now - AFTER}
-        moved += _number(connection.execute(MOVE, values))
+    for piece in pieces(connection, TABLE, PAGES):
+        moved += _number(connection.execute(MOVE, {"before": now - AFTER, **piece}))
         if time.monotonic() - reported_at > PROGRESS_SECONDS:
             reported_at = time.monotonic()
             report(f"archived {moved} identities so far")

@@ -24,6 +24,7 @@ from psycopg import sql
 
 from app.store import identities
 from app.store.locks import QUIET_WAIT_SECONDS, patiently
+from app.store.pages import PROGRESS_SECONDS, pieces
 from app.store.partitions import EVENTS, Partition, Window
 
 # As in the index telemetry_events_far_ahead, which holds the events that are dated further ahead than this.
@@ -36,8 +37,6 @@ SELECT min(received_at) FROM telemetry_events
 WHERE occurred_at - received_at > interval '30 days' AND occurred_at >= %(oldest)s
     AND NOT (tableoid = 'telemetry_events_default'::regclass AND occurred_at >= %(end)s AND received_at < %(cutoff)s)
 """
-
-PROGRESS_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,18 +165,12 @@ def delete(connection: psycopg.Connection, deletion: Deletion, report: Callable[
         " WHERE ctid >= %(first)s::tid AND ctid < %(next)s::tid AND ({condition}) FOR UPDATE SKIP LOCKED))"
     ).format(table=table, condition=deletion.condition)
     deleted, reported_at = 0, time.monotonic()
-    for first in range(0, _pages(connection, deletion.table), deletion.pages):
-        pages = {"first": f"({first},0)", "next": f"({first + deletion.pages},0)"}
-        deleted += connection.execute(batch, {**deletion.values, **pages}).rowcount
+    for piece in pieces(connection, deletion.table, deletion.pages):
+        deleted += connection.execute(batch, {**deletion.values, **piece}).rowcount
         if time.monotonic() - reported_at > PROGRESS_SECONDS:
             reported_at = time.monotonic()
             report(f"deleted {deleted} rows of {deletion.table} so far")
     return deleted
-
-
-def _pages(connection: psycopg.Connection, table: str) -> int:
-    size = sql.SQL("SELECT pg_relation_size({}) / current_setting('block_size')::integer")
-    return _number(connection, size.format(sql.Literal(table)))
 
 
 def _number(connection: psycopg.Connection, statement: sql.Composed, values: Mapping[str, Any] | None = None) -> int:
