@@ -8,7 +8,7 @@ from datetime import datetime
 import psycopg
 
 from app.config import Settings
-from app.store import archive, partitions, retention, rollups, status
+from app.store import archive, identities, partitions, retention, rollups, status
 from app.store.locks import Busy
 from app.store.retention import Deletion
 
@@ -89,6 +89,8 @@ def _maintain(connection: psycopg.Connection, settings: Settings, report: Report
     summary.identities_archived = archive.move(connection, now, report)
     if summary.identities_archived:
         report(f"archived {summary.identities_archived} identities")
+    if (summary.identities_archived or summary.rows_deleted.get(identities.ARCHIVE)) and archive.tidy(connection):
+        report("made the fingerprints of archived identities anew")
     status.note_maintenance(connection, now, len(summary.failures))
     return summary
 

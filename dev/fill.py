@@ -22,7 +22,7 @@ from typing import Literal
 import psycopg
 from psycopg import sql
 
-from app.store import archive, partitions, rollups, storage
+from app.store import archive, identities, partitions, rollups, storage
 from app.store.database import BoundedConnection
 from app.store.notes import TRIGGER
 from dev.bulk import BulkLoader
@@ -151,9 +151,10 @@ def settle(url: str, report: Report = lambda _: None) -> float:
         began = time.monotonic()
         rollups.catch_up(connection, report)
         counted = time.monotonic() - began
-        # On a live site the table never had more than a day or two of them.
-        archive.move(connection, datetime.now(UTC), report)
-        connection.execute("VACUUM (FULL) event_identities")
+        # On a live site the tables never had more than a day or two of them. Nobody waits for a transaction here.
+        archive.move(connection, datetime.now(UTC), report, pages=16 * archive.PAGES)
+        for table in (identities.TABLE, archive.FINGERPRINTS):
+            connection.execute(sql.SQL("VACUUM (FULL) {}").format(sql.Identifier(table)))
         connection.execute("VACUUM (ANALYZE)")
     return counted
 

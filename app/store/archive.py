@@ -1,6 +1,7 @@
 """The archive of identities: what is a day old moves there, so that the index which each new one goes into stays small.
 
-Exactly once holds meanwhile: see identities.py.
+Exactly once holds meanwhile: see identities.py. PostgreSQL notes fingerprints of what comes into it, by which nearly
+every look is answered without its index (migration 0011).
 """
 
 import time
@@ -11,6 +12,10 @@ import psycopg
 
 from app.store.identities import ARCHIVE, TABLE
 from app.store.pages import PROGRESS_SECONDS, pieces
+
+FINGERPRINTS = "archived_fingerprints"
+# Those of deleted identities cost room, and looks in vain, until they are so many times too many of at least so many.
+MOST_STALE, FEW = 1.5, 100_000
 
 AFTER = timedelta(days=1)
 # A transaction moves what is old in so many pages of 8 kB, some 80,000 identities: beside thirty million in the archive
@@ -36,28 +41,55 @@ SELECT count(*) FROM moved
 """
 
 
+# Each has two bytes.
+STALE = f"""
+SELECT (SELECT coalesce(sum(octet_length(fingerprints)), 0) / 2 FROM {FINGERPRINTS})
+    > %s * greatest(%s, (SELECT reltuples FROM pg_class WHERE oid = '{ARCHIVE}'::regclass))
+"""
+
+
 def waiting(connection: psycopg.Connection, now: datetime, since: datetime | None = None) -> int:
     """How many identities are old enough to be moved; with `since`, of those stored since then."""
     return _number(connection.execute(WAITING, {"before": now - AFTER, "since": since}))
 
 
-def move(connection: psycopg.Connection, now: datetime, report: Callable[[str], None] = lambda _: None) -> int:
+def move(
+    connection: psycopg.Connection,
+    now: datetime,
+    report: Callable[[str], None] = lambda _: None,
+    *,
+    pages: int = PAGES,
+) -> int:
     """Moves them and returns how many, tens of thousands a transaction; `report` hears of progress at times.
 
-    `connection` is in autocommit mode. Whoever sends one of them again meanwhile waits for its transaction. Raises
-    psycopg.Error.
+    `connection` is in autocommit mode. Whoever sends one of them again meanwhile waits for its transaction, of so many
+    `pages`. Raises psycopg.Error.
     """
     if not waiting(connection, now):
         return 0
     moved, reported_at = 0, time.monotonic()
-    for piece in pieces(connection, TABLE, PAGES):
+    for piece in pieces(connection, TABLE, pages):
         moved += _number(connection.execute(MOVE, {"before": now - AFTER, **piece}))
         if time.monotonic() - reported_at > PROGRESS_SECONDS:
             reported_at = time.monotonic()
             report(f"archived {moved} identities so far")
-    # How it is looked up hangs on how large it is known to be.
-    connection.execute(f"ANALYZE {ARCHIVE}")
     return moved
+
+
+def tidy(connection: psycopg.Connection) -> bool:
+    """To be called after identities came or were deleted; whether the fingerprints were made anew.
+
+    That is when too many are of identities that are gone. `connection` is in autocommit mode. Raises psycopg.Error.
+    """
+    # How they are looked up hangs on how large they are known to be.
+    connection.execute(f"ANALYZE {ARCHIVE}")
+    row = connection.execute(STALE, (MOST_STALE, FEW)).fetchone()
+    assert row is not None
+    if row[0]:
+        connection.execute("SELECT make_fingerprints()")
+    # Each transaction that moved some has written nearly all fingerprints anew.
+    connection.execute(f"VACUUM (ANALYZE, TRUNCATE false) {FINGERPRINTS}")
+    return bool(row[0])
 
 
 def _number(cursor: psycopg.Cursor) -> int:

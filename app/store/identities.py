@@ -19,7 +19,8 @@ ARCHIVE = "archived_identities"
 
 _DIGITS = "replace(identity::text, '-', '')"
 CLAIM = f"INSERT INTO {TABLE} (identity) SELECT unnest(%s::uuid[]) ON CONFLICT DO NOTHING RETURNING {_DIGITS}"
-ARCHIVED = f"SELECT {_DIGITS} FROM {ARCHIVE} WHERE identity = ANY(%s::uuid[])"
+# Asks the archive only for those whose fingerprints are known: migration 0011.
+ARCHIVED = f"SELECT {_DIGITS} FROM {ARCHIVE} WHERE identity = ANY((SELECT perhaps_archived(%s::uuid[]))::uuid[])"
 
 # An event with neither eventId nor timestamp is a repeat for an hour only: its older identity makes room.
 EXPIRE = """

@@ -14,7 +14,8 @@ WITH events AS (
 SELECT
     (SELECT coalesce(sum(pg_table_size(relid)), 0) FROM events),
     (SELECT coalesce(sum(pg_indexes_size(relid)), 0) FROM events),
-    pg_total_relation_size('event_identities') + pg_total_relation_size('archived_identities'),
+    pg_total_relation_size('event_identities') + pg_total_relation_size('archived_identities')
+        + pg_total_relation_size('archived_fingerprints'),
     pg_total_relation_size('series') + pg_total_relation_size('sessions') + pg_total_relation_size('working_dirs'),
     (SELECT sum(pg_total_relation_size(oid)) FROM pg_class
         WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace

@@ -38,13 +38,13 @@ SETTINGS = {
     "work_mem": "8MB",
     "maintenance_work_mem": "128MB",
     "wal_compression": "off",
-    "min_wal_size": "1GB",
+    "min_wal_size": "3GB",
     "max_wal_size": "3GB",
     "checkpoint_timeout": "15min",
     "jit": "off",
 }
 
-# Before the first case, and between passes; at most so long for what is being counted.
+# Before the first case, between passes and after the copy; at most so long for what is being counted.
 REST_SECONDS = 5.0
 COUNTED_SECONDS = 60.0
 
@@ -108,7 +108,10 @@ class Bench:
             while rollups.freshness(connection).events_waiting and time.monotonic() < until:
                 time.sleep(0.1)
             connection.execute("CHECKPOINT")
-        # What was prepared, the log's files above all, is not to be felt by the first case.
+        self._rest_disk()
+
+    def _rest_disk(self) -> None:
+        """What was prepared or removed, the log's files above all, is not to be felt by the next case."""
         os.sync()
         time.sleep(REST_SECONDS)
 
@@ -126,6 +129,7 @@ class Bench:
             if case in COPIED:
                 found.copied = yardstick.events_a_second(self._folder, SETTINGS)
                 click.echo(f"{'bulk copy':46}{'':10} {found.copied:9.0f}")
+                self._rest_disk()
             else:
                 found.bare[case.size] = answering.measure(self._folder, case)
                 click.echo(f"{f'bare, {case.size} a batch':46}{found.bare[case.size].per_second:10.0f}")

@@ -1,5 +1,6 @@
 """Exactly once holds across the archive: of what is a day old, and while it is moved there."""
 
+import hashlib
 import random
 import threading
 import time
@@ -52,14 +53,13 @@ def test_what_is_younger_than_a_day_stays(connection: psycopg.Connection, writer
 
 
 def test_pages_and_pages_are_moved_and_told(connection: psycopg.Connection, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(archive, "PAGES", 3)
     monkeypatch.setattr(archive, "PROGRESS_SECONDS", 0.0)
     connection.execute(
         "INSERT INTO event_identities SELECT gen_random_uuid(), now() - number % 2 * interval '8 days'"
         " FROM generate_series(1, 2001) AS number"
     )
     lines: list[str] = []
-    assert archive.move(connection, database_now(connection), lines.append) == 1001
+    assert archive.move(connection, database_now(connection), lines.append, pages=3) == 1001
     assert [count(connection, table) for table in (identities.TABLE, identities.ARCHIVE)] == [1000, 1001]
     assert len(lines) > 2
     assert lines[-1] == "archived 1001 identities so far"
@@ -144,6 +144,90 @@ def test_a_connection_sees_what_was_committed_a_statement_ago_whatever_the_role_
         database.close()
         connection.execute("ALTER ROLE CURRENT_USER RESET default_transaction_isolation")
     assert asked == ("read committed",)
+
+
+def some_identities(numbers: range, bucket: str = "") -> list[str]:
+    """As good as random, but for the bucket."""
+    digests = (hashlib.blake2b(b"%d" % number, digest_size=16).hexdigest() for number in numbers)
+    return [digest[:24] + bucket + digest[24 + len(bucket) :] for digest in digests]
+
+
+def put_into_archive(connection: psycopg.Connection, some: list[str]) -> None:
+    """As any release does."""
+    connection.execute("INSERT INTO archived_identities SELECT unnest(%s::uuid[]), now()", (some,))
+
+
+def perhaps_archived(connection: psycopg.Connection, asked: list[str]) -> set[str]:
+    digits = "SELECT replace(unnest(perhaps_archived(%s::uuid[]))::text, '-', '')"
+    return {identity for (identity,) in connection.execute(digits, (asked,))}
+
+
+@pytest.mark.parametrize("bucket", ["", "0000"], ids=["many buckets", "one bucket, more than a page of it"])
+def test_fingerprints_leave_nothing_out_that_is_archived_and_little_else_in(
+    connection: psycopg.Connection, bucket: str
+) -> None:
+    archived, others = some_identities(range(10_000), bucket), some_identities(range(10_000, 11_000), bucket)
+    for first in (0, 5000):
+        put_into_archive(connection, archived[first : first + 5000])
+    found = perhaps_archived(connection, archived + others)
+    assert found >= set(archived)
+    # Of ten thousand fingerprints in one bucket twice as many begin, and there are 65,536.
+    assert len(found.intersection(others)) < (400 if bucket else 2)
+
+
+@pytest.mark.parametrize("expected", [False, True])
+def test_a_new_event_with_the_fingerprint_of_an_archived_one_is_stored(
+    connection: psycopg.Connection, writer: BoundedConnection, expected: bool
+) -> None:
+    store, (event,) = EventStore(), load({"eventId": "new"})
+    store._repeats_until = float("inf") if expected else 0.0
+    alike = f"{'0' * 24}{event.identity[-8:]}"
+    put_into_archive(connection, [alike])
+    assert len(perhaps_archived(connection, [event.identity])) == 1
+    assert store_events(store, writer, [event]).duplicates == 0
+    assert store._repeats_until == (float("inf") if expected else 0.0)
+    assert ids(connection) == ["new"]
+
+
+def test_fingerprints_of_events_of_one_moment_are_spread(
+    connection: psycopg.Connection, writer: BoundedConnection, archive_all: Callable[[], int]
+) -> None:
+    """Of the first generation's events the identity begins with the time."""
+    moment = {"timestamp": "2026-01-05T10:00:00Z"}
+    store_events(EventStore(), writer, load(*({**moment, "decisionReason": f"{number}"} for number in range(200))))
+    assert archive_all() == 200
+    assert count(connection, archive.FINGERPRINTS) > 190
+
+
+@pytest.mark.parametrize("expected", [False, True])
+def test_what_a_release_without_fingerprints_archived_is_known(
+    connection: psycopg.Connection, writer: BoundedConnection, expected: bool
+) -> None:
+    store = EventStore()
+    store_events(store, writer, load({"eventId": "a"}, {"eventId": "b"}))
+    connection.execute(
+        "WITH moved AS (DELETE FROM event_identities RETURNING identity, stored_at)"
+        " INSERT INTO archived_identities SELECT * FROM moved ORDER BY identity ON CONFLICT DO NOTHING"
+    )
+    store._repeats_until = float("inf") if expected else 0.0
+    assert store_events(store, writer, load({"eventId": "b"}, {"eventId": "c"}, {"eventId": "a"})).duplicates == 2
+    assert ids(connection) == ["a", "b", "c"]
+
+
+def test_fingerprints_of_deleted_identities_go_once_they_are_too_many(
+    connection: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(archive, "FEW", 1)
+    archived = some_identities(range(300))
+    put_into_archive(connection, archived)
+    assert not archive.tidy(connection)
+    connection.execute("DELETE FROM archived_identities WHERE identity = ANY (%s::uuid[])", (archived[:90],))
+    assert not archive.tidy(connection)
+    assert perhaps_archived(connection, archived) == set(archived)
+    connection.execute("DELETE FROM archived_identities WHERE identity = ANY (%s::uuid[])", (archived[90:200],))
+    assert archive.tidy(connection)
+    assert perhaps_archived(connection, archived) == set(archived[200:])
+    assert not archive.tidy(connection)
 
 
 def test_many_store_the_same_events_while_they_are_archived(

@@ -24,6 +24,7 @@ TABLES = {
     *("rollup_session_days", "rollup_session_hours", "status_backups", "status_maintenance", "status_samples"),
     *(
         "api_keys",
+        "archived_fingerprints",
         "archived_identities",
         "event_identities",
         "quarantined_events",
@@ -223,6 +224,19 @@ def test_every_released_file_has_a_number_of_its_own_and_none_is_left_out() -> N
     versions = [migration.version for migration in migrate.available()]
     assert versions == list(range(1, len(versions) + 1))
     assert len(versions) == len(list(migrate.FOLDER.iterdir()))
+
+
+def test_what_was_archived_before_there_were_fingerprints_has_them(empty_database_url: str, tmp_path: Path) -> None:
+    for each in migrate.FOLDER.glob("00*.sql"):
+        if each.name < "0011":
+            shutil.copy(each, tmp_path)
+    with connect(empty_database_url) as connection:
+        migrate.migrate(connection, folder=tmp_path)
+        some = "SELECT gen_random_uuid(), now() FROM generate_series(1, 99)"
+        connection.execute(f"INSERT INTO archived_identities {some}")
+        migrate.migrate(connection)
+        found = "SELECT cardinality(perhaps_archived(array_agg(identity))) FROM archived_identities"
+        assert connection.execute(found).fetchone() == (99,)
 
 
 def test_a_migration_that_a_backup_holds_up_says_so_before_anybody_is_refused(

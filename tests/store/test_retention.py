@@ -14,7 +14,7 @@ from psycopg import errors, sql
 from app import maintain
 from app.config import load as load_settings
 from app.maintain import Summary
-from app.store import locks, retention, rollups, site
+from app.store import archive, locks, retention, rollups, site
 from app.store.database import BoundedConnection
 from app.store.events import EventStore
 from app.store.partitions import database_now, ensure
@@ -292,6 +292,18 @@ def test_a_second_run_finds_nothing_to_do(run: Run, connection: psycopg.Connecti
     lines.clear()
     assert run().idle
     assert lines == ["nothing to do"]
+
+
+def test_fingerprints_of_deleted_identities_are_forgotten_and_it_says_so(
+    run: Run, connection: psycopg.Connection, lines: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(archive, "MOST_STALE", 1.0)
+    monkeypatch.setattr(archive, "FEW", 1)
+    full_of_everything(connection)
+    run()
+    assert lines[-1] == "made the fingerprints of archived identities anew"
+    known = connection.execute("SELECT sum(octet_length(fingerprints)) FROM archived_fingerprints").fetchone()
+    assert known == (2 * count(connection, "archived_identities"),)
 
 
 def test_while_one_runs_a_second_leaves_the_work_to_it(
