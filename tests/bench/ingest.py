@@ -122,19 +122,24 @@ class Bench:
         return middle([self._round(case, url, path) for _ in range(rounds)])
 
     def compare(self, cases: Sequence[Case]) -> Pass:
-        """A round of each of these, which are among MAIN, right after what it is compared with."""
+        """A round of each of these, which are among MAIN, right after what it is compared with; bare comes again then."""
         self.rest()
         found = Pass()
         for case in cases:
+            before = None
             if case in COPIED:
                 found.copied = yardstick.events_a_second(self._folder, SETTINGS)
                 click.echo(f"{'bulk copy':46}{'':10} {found.copied:9.0f}")
                 self._rest_disk()
             else:
-                found.bare[case.size] = answering.measure(self._folder, case)
-                click.echo(f"{f'bare, {case.size} a batch':46}{found.bare[case.size].per_second:10.0f}")
+                before = answering.measure(self._folder, case)
+                click.echo(f"{f'bare, {case.size} a batch':46}{before.per_second:10.0f}")
             found.rows[case.size] = self.measure(case, rounds=1)
             print_row(found.rows[case.size])
+            if before:
+                after = answering.measure(self._folder, case)
+                click.echo(f"{'  and after it':46}{after.per_second:10.0f}")
+                found.bare[case.size] = before + after
         return found
 
     def _round(self, case: Case, url: str, path: Path) -> Row:

@@ -26,6 +26,16 @@ class Load:
     p50_ms: float
     p99_ms: float
 
+    def __add__(self, other: "Load") -> "Load":
+        """Both of them; how long an answer took is the mean."""
+        return Load(
+            self.requests + other.requests,
+            self.seconds + other.seconds,
+            self.failed + other.failed,
+            (self.p50_ms + other.p50_ms) / 2,
+            (self.p99_ms + other.p99_ms) / 2,
+        )
+
     @property
     def per_second(self) -> float:
         return self.requests / self.seconds

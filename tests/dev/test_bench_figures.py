@@ -33,3 +33,8 @@ def test_only_what_was_measured_is_a_ratio() -> None:
 def test_the_middle_is_the_round_of_median_speed_and_the_median_of_the_slowest(order: tuple[int, ...]) -> None:
     found = middle([row(100.0 * number, slow=4.0 - number) for number in order])
     assert (found.requests_per_second, found.p99_against_p50) == (200.0, 2.0)
+
+
+def test_what_bare_answered_before_and_after_counts_together() -> None:
+    both = Load(1000, 1.0, 0, 2.0, 4.0) + Load(800, 1.0, 1, 4.0, 8.0)
+    assert (both.per_second, both.failed, both.p50_ms, both.p99_against_p50) == (900.0, 1, 3.0, 2.0)
