@@ -122,7 +122,7 @@ class Bench:
         return middle([self._round(case, url, path) for _ in range(rounds)])
 
     def compare(self, cases: Sequence[Case]) -> Pass:
-        """A round of each of these, which are among MAIN, right after what it is compared with; bare comes again then."""
+        """A round of each of these, which are among MAIN, right after what it is compared with; bare, after it too."""
         self.rest()
         found = Pass()
         for case in cases:
