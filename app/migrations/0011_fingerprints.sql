@@ -1,16 +1,19 @@
 -- Of each archived identity two bytes, in one of 65,536 buckets: nearly always they tell that an identity is not in the
 -- archive. The index of thirty million is more than a gigabyte, so each look into it reads a page from the disk or from the
--- kernel, and drives another out; all fingerprints of them are 65 MB.
+-- kernel, and drives another out; the fingerprints of all of them are 65 MB.
 -- An identity's last two bytes are its fingerprint, the two before say the bucket: they are random, its first may be a time.
 CREATE TABLE archived_fingerprints (
     bucket integer PRIMARY KEY,
     fingerprints bytea NOT NULL
-) WITH (toast_tuple_target = 8160);
--- Neither compressed nor kept elsewhere, as long as a page has room: it is read far more often than written.
+-- A night writes most buckets anew, several times: there is room for that in their own pages, and what it leaves is gone
+-- with the next time. Neither compressed nor kept elsewhere as long as a page has room, for they are read far more often.
+) WITH (fillfactor = 50, toast_tuple_target = 8160);
 ALTER TABLE archived_fingerprints ALTER COLUMN fingerprints SET STORAGE EXTERNAL;
 
 -- Those of `given` that may be in the archive: all that are, and of thirty million one more in seventy.
-CREATE FUNCTION perhaps_archived(given uuid[]) RETURNS uuid[] LANGUAGE plpgsql STABLE AS $$
+CREATE FUNCTION perhaps_archived(given uuid[]) RETURNS uuid[] LANGUAGE plpgsql STABLE
+-- Each bucket by the index, however small the table was when this was planned.
+SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 BEGIN
     RETURN ARRAY(
         SELECT identity
@@ -36,7 +39,8 @@ BEGIN
 END
 $$;
 
--- Makes all of them anew, without those whose identities were deleted; nobody who looks has to wait.
+-- Makes all of them anew, without those whose identities were deleted. Whoever archives meanwhile waits, and notes its own
+-- after; nobody who looks has to wait.
 CREATE FUNCTION make_fingerprints() RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     LOCK TABLE archived_fingerprints IN SHARE ROW EXCLUSIVE MODE;
@@ -49,18 +53,8 @@ BEGIN
 END
 $$;
 
--- Nobody archives from here on until all that was archived before has its fingerprints.
+-- It waits for whoever is archiving, and collectors that forget an identity behind it: rather fail, and be run again. What
+-- was archived before has its fingerprints by 0012, in a transaction of its own, so that this lock is brief.
 SET LOCAL lock_timeout = '2s';
 CREATE TRIGGER note_fingerprints AFTER INSERT ON archived_identities
 REFERENCING NEW TABLE AS archived FOR EACH STATEMENT EXECUTE FUNCTION note_fingerprints();
-SELECT make_fingerprints();
-
--- As in 0010, which see for why it inserts first; the function asks once, not once a row.
-CREATE OR REPLACE PROCEDURE claim_identities(given uuid[]) LANGUAGE plpgsql AS $$
-BEGIN
-    INSERT INTO event_identities (identity) SELECT unnest(given);
-    IF EXISTS (SELECT FROM archived_identities WHERE identity = ANY ((SELECT perhaps_archived(given))::uuid[])) THEN
-        RAISE unique_violation USING MESSAGE = 'an identity is in the archive', TABLE = 'event_identities';
-    END IF;
-END
-$$;

@@ -14,7 +14,8 @@ from app.store.identities import ARCHIVE, TABLE
 from app.store.pages import PROGRESS_SECONDS, pieces
 
 FINGERPRINTS = "archived_fingerprints"
-# Those of deleted identities cost room, and looks in vain, until they are so many times too many of at least so many.
+# Fingerprints of deleted identities cost room, and looks in vain. All are made anew once they are so many times as many
+# as identities, which are taken for at least so many.
 MOST_STALE, FEW = 1.5, 100_000
 
 AFTER = timedelta(days=1)
@@ -41,7 +42,7 @@ SELECT count(*) FROM moved
 """
 
 
-# Each has two bytes.
+# A fingerprint has two bytes.
 STALE = f"""
 SELECT (SELECT coalesce(sum(octet_length(fingerprints)), 0) / 2 FROM {FINGERPRINTS})
     > %s * greatest(%s, (SELECT reltuples FROM pg_class WHERE oid = '{ARCHIVE}'::regclass))

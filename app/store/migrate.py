@@ -85,6 +85,8 @@ def migrate(
 def _apply(connection: psycopg.Connection, migration: Migration) -> None:
     try:
         with connection.transaction():
+            # Each statement is to see what was committed while the one before waited.
+            connection.execute("SET TRANSACTION ISOLATION LEVEL READ COMMITTED")
             connection.execute(migration.sql.encode())
             connection.execute(
                 "INSERT INTO schema_migrations (version, name, sha256) VALUES (%s, %s, %s)",

@@ -113,7 +113,7 @@ def events_a_second(folder: Path, settings: Mapping[str, str]) -> float:
     """Events a second of the bulk copy, the median of three, each into an empty table; on a server of its own, new.
 
     Its files stay in `folder`: where the kernel tells the disk of what is free (`discard`), whoever writes next would
-    wait for a gigabyte that was removed.
+    wait for all that was removed.
     """
     own = Path(tempfile.mkdtemp(prefix="yardstick-", dir=folder))
     own.chmod(0o711)

@@ -230,6 +230,31 @@ def test_fingerprints_of_deleted_identities_go_once_they_are_too_many(
     assert not archive.tidy(connection)
 
 
+@pytest.mark.parametrize("bucket", ["", "0000"], ids=["other buckets", "one bucket"])
+def test_what_comes_while_fingerprints_are_made_anew_has_its_own(
+    connection: psycopg.Connection, database_url: str, bucket: str
+) -> None:
+    """Before them, uncommitted; and after them, when they are uncommitted, and nobody who looks waits."""
+    before, first, second = (some_identities(range(each, each + 50), bucket) for each in (0, 50, 100))
+    put_into_archive(connection, before)
+    with connect(database_url) as other:
+        with other.transaction():
+            put_into_archive(other, first)
+            making = threading.Thread(target=connection.execute, args=("SELECT make_fingerprints()",))
+            making.start()
+            wait_until_blocked(database_url)
+        making.join(10)
+        assert perhaps_archived(connection, before + first) == {*before, *first}
+        with connection.transaction():
+            connection.execute("SELECT make_fingerprints()")
+            assert perhaps_archived(other, before + first) == {*before, *first}
+            coming = threading.Thread(target=put_into_archive, args=(other, second))
+            coming.start()
+            wait_until_blocked(database_url)
+        coming.join(10)
+    assert perhaps_archived(connection, before + first + second) == {*before, *first, *second}
+
+
 def test_many_store_the_same_events_while_they_are_archived(
     connection: psycopg.Connection, database_url: str, archive_all: Callable[[], int]
 ) -> None:
@@ -254,6 +279,7 @@ def test_many_store_the_same_events_while_they_are_archived(
         moved = 0
         while not done.is_set():
             moved += archive_all()
+            connection.execute("SELECT make_fingerprints()")
         return moved
 
     with ThreadPoolExecutor(writers + 1) as pool:

@@ -15,7 +15,7 @@ import pytest
 from app.store import migrate
 from app.store.migrate import MigrationError
 from tests.fixtures.environment import ROOT, environment
-from tests.fixtures.postgres import connect
+from tests.fixtures.postgres import connect, wait_until_blocked
 from tests.store.history import count
 
 TABLES = {
@@ -232,11 +232,19 @@ def test_what_was_archived_before_there_were_fingerprints_has_them(empty_databas
             shutil.copy(each, tmp_path)
     with connect(empty_database_url) as connection:
         migrate.migrate(connection, folder=tmp_path)
-        some = "SELECT gen_random_uuid(), now() FROM generate_series(1, 99)"
-        connection.execute(f"INSERT INTO archived_identities {some}")
-        migrate.migrate(connection)
+        some = "INSERT INTO archived_identities SELECT gen_random_uuid(), now() FROM generate_series(1, 99)"
+        connection.execute(some)
+        with connect(empty_database_url) as other:
+            with other.transaction():
+                other.execute(some)
+                # Whatever the role begins a transaction with.
+                connection.execute("SET default_transaction_isolation = 'repeatable read'")
+                migrating = threading.Thread(target=migrate.migrate, args=(connection,))
+                migrating.start()
+                wait_until_blocked(empty_database_url)
+            migrating.join(10)
         found = "SELECT cardinality(perhaps_archived(array_agg(identity))) FROM archived_identities"
-        assert connection.execute(found).fetchone() == (99,)
+        assert connection.execute(found).fetchone() == (198,)
 
 
 def test_a_migration_that_a_backup_holds_up_says_so_before_anybody_is_refused(
