@@ -26,10 +26,11 @@ from grafana.sources import DASHBOARDS
 from tests.bench.cases import CASES, MAIN, PROCESSES
 from tests.bench.dashboards import ROLES
 from tests.bench.figures import HEADS, Row, print_row
-from tests.bench.ingest import SETTINGS, Bench, another_database, fill_log
+from tests.bench.ingest import Bench
 from tests.bench.kernel import as_on_a_server
 from tests.bench.processes import memory_mb
 from tests.bench.reporting import measure_storage
+from tests.bench.server import SETTINGS, another_database, fill_log
 from tests.bench.wrk import NoWrk
 from tests.dashboards.macros import expand
 from tests.fixtures.collector import Collector, close_all, start_sharing

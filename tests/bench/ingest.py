@@ -11,57 +11,28 @@ import os
 import platform
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from statistics import median
 
 import click
-from psycopg import sql
 
 from app.store import rollups
-from dev.embedded import DATABASE, ROLE, EmbeddedPostgres
+from dev.embedded import DATABASE, EmbeddedPostgres
 from tests.bench import answering, disk, yardstick
 from tests.bench.cases import CASES, COPIED, EVENTS, MAIN, PROCESSES, ROUNDS, SECONDS, WARM_UP_SECONDS, Case, transcript
 from tests.bench.figures import BASELINE, HEADS, Pass, Row, middle, print_ratios, print_row, ratios
 from tests.bench.kernel import as_on_a_server
 from tests.bench.processes import cpu_of, memory_mb
+from tests.bench.server import SETTINGS, another_database, fill_log
 from tests.bench.wrk import Load, NoWrk, send, write_bodies
 from tests.fixtures.collector import Collector, close_all, start_sharing
 from tests.fixtures.postgres import connect, migrate
 
-# As roles/postgresql sizes it for 2 GB of memory, but for lz4, which the wheel lacks. Debian's PostgreSQL 15 is as fast
-# without as with it; pglz, which is all that the wheel has, takes a seventh of the speed.
-SETTINGS = {
-    "shared_buffers": "307MB",
-    "work_mem": "8MB",
-    "maintenance_work_mem": "128MB",
-    "wal_compression": "off",
-    "min_wal_size": "3GB",
-    "max_wal_size": "3GB",
-    "checkpoint_timeout": "15min",
-    "jit": "off",
-}
-
 # Before the first case, between passes and after the copy; at most so long for what is being counted.
 REST_SECONDS = 5.0
 COUNTED_SECONDS = 60.0
-
-# Of max_wal_size.
-LOG_FILES = 3 * 1024 // 16
-
-
-def fill_log(postgres: EmbeddedPostgres) -> None:
-    """Has the log's files made, as many as there may be.
-
-    A server that has worked for a while uses its own again. To make one is to write 16 MB and wait for the disk, and
-    would be felt by whatever is measured first.
-    """
-    with connect(postgres.url(user="postgres")) as connection:
-        for _ in range(LOG_FILES):
-            connection.execute("SELECT pg_logical_emit_message(false, '', ''), pg_switch_wal()")
-        connection.execute("CHECKPOINT")
 
 
 class Bench:
@@ -126,21 +97,26 @@ class Bench:
         self.rest()
         found = Pass()
         for case in cases:
-            before = None
             if case in COPIED:
                 found.copied = yardstick.events_a_second(self._folder, SETTINGS)
                 click.echo(f"{'bulk copy':46}{'':10} {found.copied:9.0f}")
                 self._rest_disk()
+                found.rows[case.size] = self._once(case)
             else:
-                before = answering.measure(self._folder, case)
-                click.echo(f"{f'bare, {case.size} a batch':46}{before.per_second:10.0f}")
-            found.rows[case.size] = self.measure(case, rounds=1)
-            print_row(found.rows[case.size])
-            if before:
-                after = answering.measure(self._folder, case)
-                click.echo(f"{'  and after it':46}{after.per_second:10.0f}")
-                found.bare[case.size] = before + after
+                before = self._bare(case, f"bare, {case.size} a batch")
+                found.rows[case.size] = self._once(case)
+                found.bare[case.size] = before + self._bare(case, "  and after it")
         return found
+
+    def _bare(self, case: Case, name: str) -> Load:
+        load = answering.measure(self._folder, case)
+        click.echo(f"{name:46}{load.per_second:10.0f}")
+        return load
+
+    def _once(self, case: Case) -> Row:
+        row = self.measure(case, rounds=1)
+        print_row(row)
+        return row
 
     def _round(self, case: Case, url: str, path: Path) -> Row:
         pids = [collector.process.pid for collector in self._collectors]
@@ -175,18 +151,6 @@ class Bench:
             row = connection.execute("SELECT pg_current_wal_insert_lsn() - '0/0'::pg_lsn").fetchone()
             assert row is not None
             return int(row[0])
-
-
-@contextmanager
-def another_database(postgres: EmbeddedPostgres, name: str) -> Iterator[str]:
-    """Its URL; it is empty, but for the schema, and gone at the end."""
-    with connect(postgres.url(user="postgres")) as connection:
-        connection.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(sql.Identifier(name), sql.Identifier(ROLE)))
-        try:
-            migrate(url := postgres.url(name))
-            yield url
-        finally:
-            connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
 def _parsing(text: str) -> float:

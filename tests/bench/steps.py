@@ -23,7 +23,7 @@ from app.store.events import Delivery, EventStore
 from app.store.rows import Event, make_events
 from dev.embedded import EmbeddedPostgres
 from tests.bench.cases import batches
-from tests.bench.ingest import SETTINGS
+from tests.bench.server import SETTINGS
 from tests.bench.wrk import MARK
 from tests.fixtures.postgres import migrate
 
