@@ -2,7 +2,6 @@
 
 import json
 import threading
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,7 +12,7 @@ from hypothesis import strategies as st
 from psycopg import sql
 
 from app.store import partitions, rollups, words
-from app.store.database import OPTIONS, BoundedConnection
+from app.store.database import BoundedConnection
 from app.store.events import EventStore
 from tests.fixtures.postgres import connect, wait_until_blocked
 from tests.store.batches import load, store_events
@@ -25,12 +24,6 @@ MONTH = f"telemetry_events_{NOW:%Y%m}"
 # What COPY gives a meaning of its own.
 odd = st.text(st.sampled_from("\\N.\t\n\r\v\f\b\x01\x7f\"',{}[] ntrb0x\u2028\u00e9\U0001f600"), max_size=12)
 texts = odd | st.text(max_size=20) | st.sampled_from(["", "\\N", "\\.", "null", "now", '","', "a\tb"])
-
-
-@pytest.fixture
-def writer(database_url: str) -> Iterator[BoundedConnection]:
-    with BoundedConnection.connect(database_url, autocommit=True, options=OPTIONS) as connection:
-        yield connection
 
 
 def places(connection: psycopg.Connection) -> dict[str | None, str]:
