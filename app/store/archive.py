@@ -15,8 +15,9 @@ from app.store.pages import PROGRESS_SECONDS, pieces
 
 FINGERPRINTS = "archived_fingerprints"
 # Fingerprints of deleted identities cost room, and looks in vain. All are made anew once they are so many times as many
-# as identities, which are taken for at least so many.
-MOST_STALE, FEW = 1.5, 100_000
+# as there are identities, and more than so many times the least number.
+STALE_FACTOR = 1.5
+LEAST_IDENTITIES = 100_000
 
 AFTER = timedelta(days=1)
 # A transaction moves what is old in so many pages of 8 kB, some 40,000 identities; whoever stores one of them again
@@ -40,8 +41,6 @@ WITH moved AS (
 )
 SELECT count(*) FROM moved
 """
-
-
 # A fingerprint has two bytes.
 STALE = f"""
 SELECT (SELECT coalesce(sum(octet_length(fingerprints)), 0) / 2 FROM {FINGERPRINTS})
@@ -84,7 +83,7 @@ def tidy(connection: psycopg.Connection) -> bool:
     """
     # How they are looked up hangs on how large they are known to be.
     connection.execute(f"ANALYZE {ARCHIVE}")
-    row = connection.execute(STALE, (MOST_STALE, FEW)).fetchone()
+    row = connection.execute(STALE, (STALE_FACTOR, LEAST_IDENTITIES)).fetchone()
     assert row is not None
     if row[0]:
         connection.execute("SELECT make_fingerprints()")

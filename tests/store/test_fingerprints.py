@@ -87,7 +87,7 @@ def test_what_a_release_without_fingerprints_archived_is_known(
 def test_fingerprints_of_deleted_identities_go_once_they_are_too_many(
     connection: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(archive, "FEW", 1)
+    monkeypatch.setattr(archive, "LEAST_IDENTITIES", 1)
     archived = some_identities(range(300))
     put_into_archive(connection, archived)
     assert not archive.tidy(connection)

@@ -297,8 +297,8 @@ def test_a_second_run_finds_nothing_to_do(run: Run, connection: psycopg.Connecti
 def test_fingerprints_of_deleted_identities_are_forgotten_and_it_says_so(
     run: Run, connection: psycopg.Connection, lines: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(archive, "MOST_STALE", 1.0)
-    monkeypatch.setattr(archive, "FEW", 1)
+    monkeypatch.setattr(archive, "STALE_FACTOR", 1.0)
+    monkeypatch.setattr(archive, "LEAST_IDENTITIES", 1)
     full_of_everything(connection)
     run()
     assert lines[-1] == "made the fingerprints of archived identities anew"
