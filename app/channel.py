@@ -4,10 +4,12 @@ import json
 import logging
 import time
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from waitress.channel import HTTPChannel
 from waitress.task import ErrorTask, ThreadedTaskDispatcher, WSGITask
+from waitress.utilities import build_http_date
 
 from app import deadline
 from app.answers import new_request_id
@@ -61,8 +63,15 @@ class Task(WSGITask):
         self.status, self.response_headers = pending.status, pending.headers
         self.content_length = len(body)
         # One write, and so one packet, for both.
-        self.channel.write_soon(self.build_response_header() + body)
+        self.channel.write_soon(self._head() + body)
         self.wrote_header = self.complete = True
+
+    def _head(self) -> bytes:
+        """The answer's head; waitress' own way, five times as long, where it might have to say who closes."""
+        if self.version != "1.1" or "CONNECTION" in self.request.headers:
+            return self.build_response_header()
+        lines = [f"HTTP/1.1 {self.status}", *(f"{name}: {value}" for name, value in self.response_headers)]
+        return "\r\n".join((*lines, f"Date: {_date(int(self.start_time))}", "", "")).encode("latin-1")
 
 
 class Channel(HTTPChannel):
@@ -106,6 +115,11 @@ class Channel(HTTPChannel):
         if request.pending is not None:
             # The client is gone. What became of its events is for the log and the metrics all the same.
             request.pending.body()
+
+
+@lru_cache(maxsize=1)
+def _date(moment: int) -> str:
+    return build_http_date(moment)
 
 
 def is_batch(channel: Channel) -> bool:

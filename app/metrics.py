@@ -73,8 +73,7 @@ class Metrics:
         )
         build.labels(__version__).set(1)
         # A series that is there from the start shows its first event as a rise.
-        for result in EVENT_RESULTS:
-            self._events.labels(result)
+        self._event_results = [self._events.labels(result) for result in EVENT_RESULTS]
         for result in TRANSCRIPT_RESULTS:
             self._transcripts.labels(result)
 
@@ -97,9 +96,9 @@ class Metrics:
     def events(self, *, stored: int, duplicate: int, rejected: int) -> None:
         """Counts what became of a batch's events."""
         self.intake.add(stored, duplicate, rejected)
-        for result, number in zip(EVENT_RESULTS, (stored, duplicate, rejected), strict=True):
+        for series, number in zip(self._event_results, (stored, duplicate, rejected), strict=True):
             if number:
-                self._events.labels(result).inc(number)
+                series.inc(number)
 
     def transcript(self, result: str) -> None:
         """Counts what became of a transcript; `result` is one of TRANSCRIPT_RESULTS."""

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 PATH = "/api/v1/telemetry/batch"
 BODY_LIMIT = 8 * MIB
+_ENCODER = json.JSONEncoder(separators=(",", ":"))
 
 
 class Ingestion:
@@ -81,7 +82,7 @@ class Ingestion:
         if self.waits:
             commit((self,))
         status, headers, answer, fields = self._outcome()
-        body = json.dumps(answer, separators=(",", ":")).encode("ascii")
+        body = _ENCODER.encode(answer).encode("ascii")
         logs.answered(
             self.here.metrics,
             self._environ,

@@ -147,8 +147,8 @@ class EventStore:
 
 
 @cache
-def _copy(table: str) -> sql.Composed:
-    return sql.SQL(f"COPY {{}} ({', '.join(COLUMNS)}) FROM STDIN").format(sql.Identifier(table))
+def _copy(table: str) -> bytes:
+    return sql.SQL(f"COPY {{}} ({', '.join(COLUMNS)}) FROM STDIN").format(sql.Identifier(table)).as_bytes()
 
 
 def _by_table(

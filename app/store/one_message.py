@@ -8,28 +8,26 @@ from collections.abc import Generator, Sequence
 from typing import Any
 
 import psycopg
-from psycopg import sql
 from psycopg.pq import ExecStatus
 from psycopg.pq.abc import PGconn, PGresult
 from psycopg.waiting import Ready, Wait
 
 from app.store.database import BoundedConnection
 
-# libpq sends a buffer of this size at once, and lets PostgreSQL begin.
-PIECE_BYTES = 32 * 1024
+# With the five bytes of its head it is a multiple of the 8 KiB that libpq sends at once: nothing is left over, and
+# PostgreSQL is not woken for that.
+PIECE_BYTES = 32 * 1024 - 5
 
 Waits = Generator[Wait, Ready, Any]
 
 
-def execute_and_copy(
-    connection: BoundedConnection, statement: sql.Composable, copies: Sequence[tuple[sql.Composable, bytes]]
-) -> None:
+def execute_and_copy(connection: BoundedConnection, statement: bytes, copies: Sequence[tuple[bytes, bytes]]) -> None:
     """Runs `statement`, which gives no rows, then each `COPY ... FROM STDIN` with its content.
 
     All of it is committed on return. Not within a transaction. Raises psycopg.Error; then nothing is, unless the
     connection broke at the very end.
     """
-    message = sql.SQL("; ").join([statement, *(copy for copy, _ in copies)]).as_bytes(connection)
+    message = b"; ".join((statement, *(copy for copy, _ in copies)))
     connection.wait(_exchange(connection.pgconn, message, [content for _, content in copies]))
 
 
@@ -54,9 +52,11 @@ def _exchange(server: PGconn, message: bytes, contents: Sequence[bytes]) -> Wait
 def _copy(server: PGconn, content: bytes) -> Waits:
     view = memoryview(content)
     for at in range(0, len(content), PIECE_BYTES):
+        if at:
+            # So no more than a piece waits in memory. The last one goes with the end.
+            yield from _send(server)
         while server.put_copy_data(view[at : at + PIECE_BYTES]) == 0:
             yield from _wait(Wait.W)
-        yield from _send(server)
     while server.put_copy_end() == 0:
         yield from _wait(Wait.W)
     yield from _send(server)

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from waitress.adjustments import Adjustments
 from waitress.parser import HTTPRequestParser
+from waitress.utilities import RequestEntityTooLarge
 
 from app.incoming import LONGEST_HEAD, MOST_HEADS, Request
 from app.routes.ingest import PATH
@@ -56,6 +57,39 @@ def test_it_is_what_waitress_alone_gives(lines: list[str], others: list[str], fi
         assert learnt(Request(ADJUSTMENTS), head) == learnt(HTTPRequestParser(ADJUSTMENTS), head)
 
 
+def taken(parser: type[HTTPRequestParser], pieces: list[bytes]) -> list[Any]:
+    """The requests that come of these pieces, as waitress' connection has them."""
+    requests: list[Any] = []
+    request = parser(ADJUSTMENTS)
+    for piece in pieces:
+        at = 0
+        while at < len(piece):
+            consumed = request.received(piece[at:])
+            at += consumed
+            known = {name: value for name, value in vars(request).items() if name not in ("body_rcv", "error")}
+            if request.completed:
+                requests.append((known, type(request.error), request.get_body_stream().read()))
+                request.close()
+                request = parser(ADJUSTMENTS)
+            elif not consumed:
+                break
+    return [*requests, known]
+
+
+@given(st.data())
+def test_what_comes_in_pieces_is_what_came_at_once(data: st.DataObject) -> None:
+    Request._heads.clear()
+    bodies = data.draw(st.lists(st.binary(max_size=20), min_size=1, max_size=4))
+    lines = data.draw(st.lists(st.sampled_from(LINES), max_size=1))
+    sent = b""
+    for body in bodies:
+        head = "".join(f"{line}\r\n" for line in (*lines, f"Content-Length: {len(body)}", ""))
+        sent += PLAIN.encode() + head.encode() + body
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(sent)), max_size=6)))
+    pieces = [sent[start:end] for start, end in zip((0, *cuts), (*cuts, len(sent)), strict=True) if start < end]
+    assert taken(Request, pieces) == taken(HTTPRequestParser, pieces)
+
+
 def head_of(number: int, length: int = 7) -> bytes:
     return f"{PLAIN}X-Number: {number}\r\nContent-Length: {length}\r\n\r\n".encode()
 
@@ -68,6 +102,23 @@ def test_a_head_is_known_again_whatever_the_length_of_the_body(monkeypatch: pyte
     again.parse_header(head_of(1, 25))
     assert (again.content_length, again.headers["CONTENT_LENGTH"], again.headers["X_API_KEY"]) == (25, "25", "k")
     assert first.headers["CONTENT_LENGTH"] == "100"
+
+
+def test_what_comes_at_once_is_taken_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    Request(ADJUSTMENTS).parse_header(head_of(1))
+    monkeypatch.setattr(HTTPRequestParser, "received", lambda *_: pytest.fail("it went the long way"))
+    request = Request(ADJUSTMENTS)
+    sent = head_of(1, 3) + b"[1]"
+    assert request.received(sent + b"POST") == len(sent)
+    assert (request.completed, request.get_body_stream().read()) == (True, b"[1]")
+
+
+def test_a_body_that_is_too_long_is_refused_at_its_head() -> None:
+    most = Adjustments(max_request_body_size=3)
+    for _ in range(2):
+        request = Request(most)
+        request.received(head_of(1, 3) + b"[1]")
+        assert (request.completed, type(request.error)) == (True, RequestEntityTooLarge)
 
 
 def test_no_request_changes_what_another_learns() -> None:
