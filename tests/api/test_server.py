@@ -123,6 +123,8 @@ def test_the_clients_address_comes_from_the_proxy_only_when_the_peer_is_the_prox
     # The proxy appends what it saw; what a client wrote before it is hearsay.
     behind.get(HEALTH, {"X-Forwarded-For": "198.51.100.1, 203.0.113.7"})
     assert behind.log_lines()[-1]["client"] == "203.0.113.7"
+    # waitress' own refusal, which does not say how long it is.
+    assert behind.post(BATCH, {}, headers={"X-Forwarded-For": '"half'}).status == 400
 
 
 def test_sigterm_finishes_the_request_in_hand_and_exits_with_0(collector: Collector, host: str) -> None:

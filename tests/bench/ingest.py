@@ -30,7 +30,7 @@ from tests.bench.wrk import Load, NoWrk, send, write_bodies
 from tests.fixtures.collector import Collector, close_all, start_sharing
 from tests.fixtures.postgres import connect, migrate
 
-# Before the first case, between passes and after the copy; at most so long for what is being counted.
+# Before each case or pass, and after the copy; at most so long for what is being counted.
 REST_SECONDS = 5.0
 COUNTED_SECONDS = 60.0
 
@@ -184,8 +184,11 @@ def main(pattern: str, save: bool) -> None:
                 click.echo(f"\n{f'the median of {ROUNDS} rounds':46}{HEADS}")
                 rows = []
                 for case in asked:
-                    paired = [each.rows[case.size] for each in passes if case in MAIN]
-                    rows.append(middle(paired) if paired else bench.measure(case))
+                    if case in MAIN:
+                        rows.append(middle([each.rows[case.size] for each in passes]))
+                    else:
+                        bench.rest()
+                        rows.append(bench.measure(case))
                     print_row(rows[-1])
                 unchanged = bench.unchanged()
             finally:
