@@ -7,12 +7,13 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 
 import psycopg
 import pytest
 
-from app.store import migrate
+from app.store import migrate, partitions
 from app.store.migrate import MigrationError
 from tests.fixtures.environment import ROOT, environment
 from tests.fixtures.postgres import connect, wait_until_blocked
@@ -245,6 +246,26 @@ def test_what_was_archived_before_there_were_fingerprints_has_them(empty_databas
             migrating.join(10)
         found = "SELECT cardinality(perhaps_archived(array_agg(identity))) FROM archived_identities"
         assert connection.execute(found).fetchone() == (198,)
+
+
+def test_every_month_is_vacuumed_gently_whichever_release_made_it(empty_database_url: str, tmp_path: Path) -> None:
+    for each in migrate.FOLDER.glob("00*.sql"):
+        if each.name < "0013":
+            shutil.copy(each, tmp_path)
+    with connect(empty_database_url) as connection:
+        migrate.migrate(connection, folder=tmp_path)
+        connection.execute(
+            "CREATE TABLE telemetry_events_202512 PARTITION OF telemetry_events FOR VALUES"
+            " FROM ('2025-12-01Z') TO ('2026-01-01Z')"
+        )
+        migrate.migrate(connection)
+        partitions.ensure(connection, now=datetime(2026, 1, 15, tzinfo=UTC))
+        options = connection.execute(
+            "SELECT c.relname, c.reloptions FROM pg_inherits JOIN pg_class c ON c.oid = inhrelid"
+            " WHERE inhparent = 'telemetry_events'::regclass AND c.relname <> 'telemetry_events_default' ORDER BY 1"
+        ).fetchall()
+    months = ("202512", "202601", "202602", "202603", "202604")
+    assert options == [(f"telemetry_events_{month}", ["autovacuum_vacuum_cost_delay=20"]) for month in months]
 
 
 def test_a_migration_that_a_backup_holds_up_says_so_before_anybody_is_refused(
