@@ -26,11 +26,10 @@ class JsonFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """One line, ASCII only."""
-        head = _head(record.created, record.levelname.lower(), record.name, record.getMessage())
-        line = {**head, **getattr(record, "fields", {})}
+        fields = getattr(record, "fields", {})
         if record.exc_info:
-            line["exception"] = self.formatException(record.exc_info)
-        return _ENCODER.encode(line)
+            fields = {**fields, "exception": self.formatException(record.exc_info)}
+        return _line(record.created, record.levelname.lower(), record.name, record.getMessage(), fields)
 
 
 def configure() -> None:
@@ -84,11 +83,14 @@ def answered(
         "host": key.host_id if key else None,
         **{name: value for name, value in fields.items() if value is not None},
     }
-    _write(_quick_line({**_head(time.time(), "info", "app.request", "request"), **line}))
+    _write(_line(time.time(), "info", "app.request", "request", line))
 
 
-def _quick_line(line: Mapping[str, Any]) -> str:
-    """As JsonFormatter's, in a quarter of the time where it holds nothing odd."""
+def _line(moment: float, level: str, logger: str, message: str, fields: Mapping[str, Any]) -> str:
+    second, millisecond = divmod(int(moment * 1000), 1000)
+    head = {"time": f"{_second(second)}.{millisecond:03}+00:00", "level": level, "logger": logger, "message": message}
+    line = {**head, **fields}
+    # A quarter of the other's time, but only for what is plain.
     with contextlib.suppress(UnicodeEncodeError, TypeError):
         encoded = msgspec.json.encode(line)
         if encoded.isascii():
@@ -97,17 +99,12 @@ def _quick_line(line: Mapping[str, Any]) -> str:
 
 
 def _write(line: str) -> None:
-    """Writes it as logging does, which takes five times as long for that and for the line."""
+    """Writes it as logging does, without a record, which for a request's line takes as long as all the rest."""
     # Whoever reads the log may be gone, or the disk full; the client has its answer all the same.
     with contextlib.suppress(OSError):
         # In one piece, so that threads do not mix.
         sys.stdout.write(line + "\n")
         sys.stdout.flush()
-
-
-def _head(moment: float, level: str, logger: str, message: str) -> dict[str, str]:
-    second, millisecond = divmod(int(moment * 1000), 1000)
-    return {"time": f"{_second(second)}.{millisecond:03}+00:00", "level": level, "logger": logger, "message": message}
 
 
 @lru_cache(maxsize=1)

@@ -56,12 +56,14 @@ def test_the_line_of_a_request_has_the_same_form(value: object, capsys: pytest.C
 
 
 def test_a_log_that_takes_nothing_costs_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
-    nobody: Any = SimpleNamespace(answered=lambda *_: None)
+    counted: list[object] = []
+    metrics: Any = SimpleNamespace(answered=lambda *line: counted.append(line))
     environ = {"REQUEST_METHOD": "GET", "PATH_INFO": "/x"}
     with Path("/dev/full").open("w", buffering=1) as full:
         monkeypatch.setattr(sys, "stdout", full)
-        answered(nobody, environ, route="/x", status=200, request_id="1", key=None, fields={})
+        answered(metrics, environ, route="/x", status=200, request_id="1", key=None, fields={})
         monkeypatch.undo()
+        assert len(counted) == 1
         with contextlib.suppress(OSError):
             full.close()
 
