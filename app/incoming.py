@@ -78,8 +78,8 @@ class Request(HTTPRequestParser):
         """
         if self.header_plus or self.headers_finished or (end := find_double_newline(data)) < 0:
             return int(super().received(data))
-        known, digits = self._recall(data[:end])
-        length = int(digits)
+        rest, digits = _split(data[:end])
+        known, length = self._heads.get(rest), int(digits)
         whole = 0 < length < self.adj.max_request_body_size and end + length <= len(data)
         if known is None or not whole or known.learnt.get("expect_continue"):
             return int(super().received(data))
@@ -91,29 +91,25 @@ class Request(HTTPRequestParser):
 
     def parse_header(self, header_plus: bytes) -> None:
         """Raises what waitress' own does."""
-        head, digits = self._recall(header_plus)
+        rest, digits = _split(header_plus)
+        head = self._heads.get(rest)
         if head is None:
             super().parse_header(header_plus)
-            self._remember(header_plus)
+            if rest:
+                self._remember(rest)
             return
         self._take_over(head, digits)
         if self.content_length:
             self.body_rcv = FixedStreamReceiver(self.content_length, OverflowableBuffer(self.adj.inbuf_overflow))
-
-    def _recall(self, header_plus: bytes) -> tuple[_Head | None, bytes]:
-        """What is remembered of it, and how many bytes its body has."""
-        rest, digits = _split(header_plus)
-        return self._heads.get(rest), digits
 
     def _take_over(self, head: _Head, digits: bytes) -> None:
         vars(self).update(head.learnt)
         self.headers = {**head.headers, "CONTENT_LENGTH": digits.decode("ascii")}
         self.content_length = int(digits)
 
-    def _remember(self, header_plus: bytes) -> None:
+    def _remember(self, rest: bytes) -> None:
         known = vars(self)
-        rest, _ = _split(header_plus)
-        if known["path"] != ingest.PATH or self.chunked or not 0 < len(rest) <= LONGEST_HEAD:
+        if known["path"] != ingest.PATH or self.chunked or len(rest) > LONGEST_HEAD:
             return
         # Each has another, so it would come never again, and push others out.
         if "X_REQUEST_ID" in self.headers:

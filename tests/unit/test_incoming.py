@@ -77,7 +77,7 @@ def taken(parser: type[HTTPRequestParser], pieces: list[bytes]) -> list[Any]:
 
 
 @given(st.data())
-def test_what_comes_in_pieces_is_what_came_at_once(data: st.DataObject) -> None:
+def test_requests_that_are_cut_anywhere_are_what_waitress_alone_gives(data: st.DataObject) -> None:
     Request._heads.clear()
     bodies = data.draw(st.lists(st.binary(max_size=20), min_size=1, max_size=4))
     lines = data.draw(st.lists(st.sampled_from(LINES), max_size=1))
