@@ -5,6 +5,8 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import pytest
@@ -152,3 +154,18 @@ def test_a_hundred_clients_at_once_are_all_answered(collector: Collector) -> Non
         thread.join()
     assert failures == []
     assert len(stored(collector, "laptop")) == 500
+
+
+@pytest.mark.parametrize(("events", "status"), [([event("laptop")], 200), ([], 400), ([{}], 400)])
+def test_a_batchs_answer_says_the_same_whoever_keeps_the_connection(
+    collector: Collector, events: list[object], status: int
+) -> None:
+    heads = []
+    for more in ({}, {"Connection": "keep-alive"}, {"Connection": "close"}):
+        answer = collector.post(BATCH, {"events": events}, key=collector.key, headers=more)
+        sent_at = parsedate_to_datetime(answer.headers["date"])
+        assert abs(datetime.now(UTC) - sent_at) < timedelta(minutes=1)
+        assert int(answer.headers["content-length"]) == len(answer.body)
+        changing = ("date", "x-request-id", "connection", "content-length")
+        heads.append((answer.status, {name: value for name, value in answer.headers.items() if name not in changing}))
+    assert heads == [(status, {"content-type": "application/json"})] * 3

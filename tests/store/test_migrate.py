@@ -1,22 +1,20 @@
 """Migrations: forward only, whole or not at all, once however many ask, and never edited once applied."""
 
-import shutil
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
 from pathlib import Path
 
 import psycopg
 import pytest
 
-from app.store import migrate, partitions
+from app.store import migrate
 from app.store.migrate import MigrationError
 from tests.fixtures.environment import ROOT, environment
-from tests.fixtures.postgres import connect, wait_until_blocked
+from tests.fixtures.postgres import connect
 from tests.store.history import count
 
 TABLES = {
@@ -225,62 +223,3 @@ def test_every_released_file_has_a_number_of_its_own_and_none_is_left_out() -> N
     versions = [migration.version for migration in migrate.available()]
     assert versions == list(range(1, len(versions) + 1))
     assert len(versions) == len(list(migrate.FOLDER.iterdir()))
-
-
-def test_what_was_archived_before_there_were_fingerprints_has_them(empty_database_url: str, tmp_path: Path) -> None:
-    for each in migrate.FOLDER.glob("00*.sql"):
-        if each.name < "0011":
-            shutil.copy(each, tmp_path)
-    with connect(empty_database_url) as connection:
-        migrate.migrate(connection, folder=tmp_path)
-        some = "INSERT INTO archived_identities SELECT gen_random_uuid(), now() FROM generate_series(1, 99)"
-        connection.execute(some)
-        with connect(empty_database_url) as other:
-            with other.transaction():
-                other.execute(some)
-                # Whatever the role begins a transaction with.
-                connection.execute("SET default_transaction_isolation = 'repeatable read'")
-                migrating = threading.Thread(target=migrate.migrate, args=(connection,))
-                migrating.start()
-                wait_until_blocked(empty_database_url)
-            migrating.join(10)
-        found = "SELECT cardinality(perhaps_archived(array_agg(identity))) FROM archived_identities"
-        assert connection.execute(found).fetchone() == (198,)
-
-
-def test_every_month_is_vacuumed_gently_whichever_release_made_it(empty_database_url: str, tmp_path: Path) -> None:
-    for each in migrate.FOLDER.glob("00*.sql"):
-        if each.name < "0013":
-            shutil.copy(each, tmp_path)
-    with connect(empty_database_url) as connection:
-        migrate.migrate(connection, folder=tmp_path)
-        connection.execute(
-            "CREATE TABLE telemetry_events_202512 PARTITION OF telemetry_events FOR VALUES"
-            " FROM ('2025-12-01Z') TO ('2026-01-01Z')"
-        )
-        migrate.migrate(connection)
-        partitions.ensure(connection, now=datetime(2026, 1, 15, tzinfo=UTC))
-        options = connection.execute(
-            "SELECT c.relname, c.reloptions FROM pg_inherits JOIN pg_class c ON c.oid = inhrelid"
-            " WHERE inhparent = 'telemetry_events'::regclass AND c.relname <> 'telemetry_events_default' ORDER BY 1"
-        ).fetchall()
-    months = ("202512", "202601", "202602", "202603", "202604")
-    assert options == [(f"telemetry_events_{month}", ["autovacuum_vacuum_cost_delay=20"]) for month in months]
-
-
-def test_a_migration_that_a_backup_holds_up_says_so_before_anybody_is_refused(
-    empty_database_url: str, tmp_path: Path
-) -> None:
-    for each in migrate.FOLDER.glob("000*.sql"):
-        shutil.copy(each, tmp_path)
-    with connect(empty_database_url) as connection, psycopg.connect(empty_database_url) as backup:
-        migrate.migrate(connection, folder=tmp_path)
-        backup.execute("LOCK TABLE event_identities IN ACCESS SHARE MODE")
-        began = time.monotonic()
-        with pytest.raises(MigrationError, match=r"0010_archived_identities\.sql failed .* lock timeout"):
-            migrate.migrate(connection)
-        assert time.monotonic() - began < 4
-        assert "archived_identities" not in tables(connection)
-        backup.rollback()
-        migrate.migrate(connection)
-        assert "archived_identities" in tables(connection)
