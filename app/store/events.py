@@ -20,8 +20,8 @@ from app.store.words import WordTable
 
 PARENT = "telemetry_events"
 # Repeats come together: a host that was cut off sends again what it does not know to have arrived. Nearly always there
-# are none, and to look for each before it is written is a fifth of PostgreSQL's work. Then again one statement in vain
-# each time is next to nothing, while small batches of other hosts would feel each second.
+# are none, and to look for each before it is written is a fifth of PostgreSQL's work. Where they go
+# on, one statement in ten seconds is in vain; where they have ended, nobody else pays for them any longer.
 REPEATS_SECONDS = 10.0
 
 
