@@ -18,7 +18,7 @@ from app.deadline import arrived
 from app.metrics import OTHER, Metrics
 from app.store.keys import StoredKey
 
-_ENCODER = json.JSONEncoder(default=str)
+_ENCODER = json.JSONEncoder(default=str, separators=(",", ":"))
 
 
 class JsonFormatter(logging.Formatter):

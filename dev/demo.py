@@ -80,8 +80,8 @@ def _demo(environ: Mapping[str, str], home: Path, pause: Callable[[float], None]
     # Before the collector is: what it has sent is then acknowledged.
     started.callback(trickle.stop)
     # Its own requests would push what was printed off the screen.
-    own = f'"key_id": {_id_of(key, running.settings["DATABASE_URL"])},'
-    running.collector.show_log(lambda line: own not in line or '"level": "info"' not in line)
+    own = f'"key_id":{_id_of(key, running.settings["DATABASE_URL"])},'
+    running.collector.show_log(lambda line: own not in line or '"level":"info"' not in line)
     watch(running, pause)
 
 

@@ -156,7 +156,7 @@ def test_an_origin_that_is_not_in_the_inventory_shows_nothing_of_it(
 ) -> None:
     page = open_page()
     visit(page, stage.home(STRANGER, CARD))
-    assert page.frames[1].url.startswith("chrome-error:")
+    page.frames[1].wait_for_url(re.compile("^chrome-error:"), wait_until="commit", timeout=PATIENCE)
     assert [complaint for complaint in complaints if "frame-ancestors" in complaint] == complaints != []
     complaints.clear()
 

@@ -30,6 +30,8 @@ def test_a_value_is_read_back_as_it_was(value: Any) -> None:
     assert written.isascii()
     assert written.isprintable()
     assert json.loads(written)["path"] == value
+    # One form for whoever looks for it as text.
+    assert '"level":"info","logger":"app.request",' in written
 
 
 def test_a_line_tells_when_how_bad_where_and_what() -> None:
