@@ -19,11 +19,11 @@ log = logging.getLogger(__name__)
 
 # From one look at the queue to the next. Whatever is stored is counted some seconds later.
 INTERVAL_SECONDS = 4.0
-# After a round it rests for many times as long as that took, and counts more at once the next time: a row that many
-# events share is written once for all of them. While it counts under load, batches take twice as long, so that is to be
-# seldom. What has waited longer than the longest rest has waited enough.
-REST = 30
-LONGEST_REST_SECONDS = 12.0
+# Events wait for many times as long as the last round took, whichever process counts them then: a row that many events
+# share is written once for all of them, and while it counts under load, batches take twice as long, so that is to be
+# seldom. What has waited for the longest time has waited enough.
+PATIENCE = 30
+LONGEST_WAIT_SECONDS = 10.0
 # Days that are counted anew are in no hurry, and there may be hundreds of them.
 REST_AFTER_A_DAY = 2
 # A round that takes longer than this has met a server that hangs.
@@ -45,6 +45,7 @@ class RollupWorker:
         self._stopping = threading.Event()
         self._connection: BoundedConnection | None = None
         self._away = False
+        self._patience = 0.0
         self._thread = threading.Thread(target=self._run, name="rollups", daemon=True)
 
     def start(self) -> None:
@@ -87,21 +88,23 @@ class RollupWorker:
         began = time.monotonic()
         connection.deadline = began + ROUND_SECONDS
         state = rollups.freshness(connection)
-        if not (state.events_waiting or state.days_to_rebuild):
-            return INTERVAL_SECONDS
+        left = self._patience - state.lag_seconds if state.events_waiting else INTERVAL_SECONDS
+        if left > 0 and not state.days_to_rebuild:
+            return left
         with rollups.counting(connection) as ours:
             if not ours:
                 return INTERVAL_SECONDS
-            if state.events_waiting:
-                rollups.count_notes(connection)
-            if state.batches_waiting >= rollups.MANY_BATCHES:
-                rollups.vacuum_queue(connection)
+            if left <= 0:
+                counted = rollups.count_notes(connection)
+                if state.batches_waiting >= rollups.MANY_BATCHES:
+                    rollups.vacuum_queue(connection)
+                self._patience = min(PATIENCE * (time.monotonic() - began), LONGEST_WAIT_SECONDS)
+                if counted >= rollups.MOST_EVENTS:
+                    return 0.0
             noted = time.monotonic()
-            if state.events_waiting > rollups.MOST_EVENTS and state.lag_seconds > LONGEST_REST_SECONDS:
-                return 0.0
             if state.days_to_rebuild and rollups.count_day(connection):
                 return REST_AFTER_A_DAY * (time.monotonic() - noted)
-        return min(max(INTERVAL_SECONDS, REST * (noted - began)), LONGEST_REST_SECONDS)
+        return INTERVAL_SECONDS
 
     def _connected(self) -> BoundedConnection:
         if self._connection is None:
