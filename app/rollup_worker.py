@@ -88,7 +88,9 @@ class RollupWorker:
         began = time.monotonic()
         connection.deadline = began + ROUND_SECONDS
         state = rollups.freshness(connection)
-        left = self._patience - state.lag_seconds if state.events_waiting else INTERVAL_SECONDS
+        # 0 is the lag after the server's clock was set back: then nobody knows how long they have waited.
+        patience = self._patience if state.lag_seconds else 0.0
+        left = patience - state.lag_seconds if state.events_waiting else INTERVAL_SECONDS
         if left > 0 and not state.days_to_rebuild:
             return left
         with rollups.counting(connection) as ours:

@@ -1,4 +1,4 @@
-"""The worker that counts: at once where that takes no time, and after a while, with what came meanwhile, where it does."""
+"""The worker counts at once where that takes no time, and where it does after a while, with what came meanwhile."""
 
 import time
 from collections.abc import Iterator
@@ -51,5 +51,10 @@ def test_events_wait_for_many_times_as_long_as_the_last_round_took_but_not_for_e
         seconds_until_counted(connection)
         store_one(connection)
         assert 1.5 < seconds_until_counted(connection) < 4
+        store_one(connection)
+        connection.execute(
+            "UPDATE rollup_queue SET queued_at = queued_at + interval '1 hour'"
+        )  # the clock was set back
+        assert seconds_until_counted(connection) < 4
     finally:
         worker.stop()
