@@ -110,7 +110,8 @@ class Bench:
 
     def _bare(self, case: Case, name: str) -> Load:
         load = answering.measure(self._folder, case)
-        click.echo(f"{name:46}{load.per_second:10.0f}")
+        slowest = f"{load.p50_ms:8.1f} {load.p99_ms:8.1f} {load.p99_against_p50:5.1f}"
+        click.echo(f"{name:46}{load.per_second:10.0f} {'':9} {slowest}")
         return load
 
     def _once(self, case: Case) -> Row:

@@ -52,9 +52,8 @@ def test_events_wait_for_many_times_as_long_as_the_last_round_took_but_not_for_e
         store_one(connection)
         assert 1.5 < seconds_until_counted(connection) < 4
         store_one(connection)
-        connection.execute(
-            "UPDATE rollup_queue SET queued_at = queued_at + interval '1 hour'"
-        )  # the clock was set back
+        # As if the server's clock had been set back.
+        connection.execute("UPDATE rollup_queue SET queued_at = queued_at + interval '1 hour'")
         assert seconds_until_counted(connection) < 4
     finally:
         worker.stop()
