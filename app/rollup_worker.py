@@ -84,7 +84,7 @@ class RollupWorker:
         return rest
 
     def _count(self, connection: BoundedConnection) -> float:
-        """One round; for how many seconds to rest after it."""
+        """Counts, if events have waited for long enough; after how many seconds it is worth looking again."""
         began = time.monotonic()
         connection.deadline = began + ROUND_SECONDS
         state = rollups.freshness(connection)
