@@ -1,6 +1,7 @@
 """What a test may expect of a test host, and a machine of whoever runs such tests."""
 
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -86,11 +87,15 @@ def test_a_host_comes_up_again_with_its_disk_after_a_shutdown_and_after_a_power_
 def test_hosts_have_addresses_of_their_own_and_see_each_other_by_them(make_host: MakeHost) -> None:
     first, second = make_host("bookworm"), make_host("trixie")
     assert first.address != second.address
-    banner = "import socket, sys; print(socket.create_connection((sys.argv[1], 22), 5).recv(99))"
-    assert "OpenSSH" in run(first, "python3", "-c", banner, second.address)
-    # The one that is called sees who calls: no address is translated between hosts.
-    run(second, "journalctl", "--sync")
-    assert f"by {first.address} port" in run(second, "journalctl", "--unit=ssh", "--no-pager")
+    listen = "import socket; s = socket.create_server(('', 7000)); print('up', flush=True); print(s.accept()[1][0])"
+    call = "import socket, sys; socket.create_connection((sys.argv[1], 7000), 5)"
+    command = [*remote.ssh(second), shlex.join(["timeout", "60", "python3", "-c", listen])]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as listener:
+        assert listener.stdout is not None
+        assert listener.stdout.readline() == "up\n"
+        run(first, "python3", "-c", call, second.address)
+        # The one that is called sees who calls: no address is translated between hosts.
+        assert listener.stdout.read() == f"{first.address}\n"
 
 
 def test_nothing_is_left_of_a_host_that_was_destroyed(make_host: MakeHost) -> None:
