@@ -11,7 +11,7 @@ from app.store import questions
 from grafana.sources import DASHBOARDS
 from tests.bench import dashboards, raw, reporting, steps
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.any_python]
 
 
 def test_bench_reporting_measures_every_question_and_prints_one_json_object_last(

@@ -10,7 +10,7 @@ from dev.cache import CacheError, cached_events
 from dev.embedded import EmbeddedPostgres
 from tests.fixtures.postgres import connect
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.any_python]
 
 DAYS = 20
 

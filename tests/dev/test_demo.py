@@ -24,7 +24,7 @@ from tests.fixtures.collector import Collector
 from tests.fixtures.environment import ROOT, environment
 from tests.fixtures.postgres import connect
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.any_python]
 
 MAKE_DEMO = [word if word != "run" else "demo" for word in MAKE_RUN]
 DEMO = [sys.executable, "-m", "dev", "demo"]

@@ -13,6 +13,7 @@ BUDGET = 0.75
 
 
 @pytest.mark.slow
+@pytest.mark.any_python
 def test_an_event_takes_three_quarters_of_its_json_at_most(
     database_url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -16,7 +16,10 @@ SESSION = {"Cookie": "theme=dark; grafana_session=0123456789abcdef; grafana_sess
 IN_A_FRAME = {"Sec-Fetch-Dest": "iframe"}
 KEY = "aft_secret-of-a-host"
 
-pytestmark = pytest.mark.skipif(not caddies(), reason="no Caddy here: install one, or name it in CADDY")
+pytestmark = [
+    pytest.mark.skipif(not caddies(), reason="no Caddy here: install one, or name it in CADDY"),
+    pytest.mark.any_python,
+]
 
 
 @pytest.fixture(scope="module", params=caddies() or ["none"])
