@@ -11,7 +11,10 @@ import click
 from tests.bench.wrk import Load
 
 BASELINE = Path(__file__).with_name("baseline.json")
-HEADS = "requests/s  events/s   p50 ms   p99 ms  /p50 failed  coll.   pg    MB   WAL B"
+HEADS = (
+    f"{'requests/s':>10} {'events/s':>9} {'p50 ms':>8} {'p99 ms':>8} {'/p50':>5} {'failed':>6}"
+    f" {'coll.':>6} {'pg':>6} {'wrk':>6} {'MB each':>9} {'pg MB':>7} {'WAL B':>8}"
+)
 
 # Ratio -> what is owed and what is wanted, and whether more is better.
 TARGETS = {
@@ -27,7 +30,10 @@ TARGETS = {
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A case's figures; CPU in seconds of one core a second, memory in MB, WAL in bytes an event or a transcript."""
+    """A case's figures; CPU in seconds of one core a second, memory in MB, WAL in bytes an event or a transcript.
+
+    CPU of both collectors, all of PostgreSQL, and wrk; memory of each collector, and all of PostgreSQL's.
+    """
 
     name: str
     requests_per_second: float
@@ -37,7 +43,9 @@ class Row:
     failed: int
     cpu_collector: float
     cpu_postgresql: float
+    cpu_client: float
     memory_mb: list[float]
+    memory_postgresql_mb: float
     wal_bytes: float
     p99_against_p50: float
 
@@ -86,7 +94,8 @@ def print_row(row: Row) -> None:
     figures = (
         f"{row.requests_per_second:10.0f} {row.events_per_second:9.0f} {row.p50_ms:8.1f} {row.p99_ms:8.1f}"
         f" {row.p99_against_p50:5.1f} {row.failed:6d} {row.cpu_collector:6.2f} {row.cpu_postgresql:6.2f}"
-        f" {max(row.memory_mb):6.0f} {row.wal_bytes:8.0f}"
+        f" {row.cpu_client:6.2f} {' '.join(f'{memory:.0f}' for memory in row.memory_mb):>9}"
+        f" {row.memory_postgresql_mb:7.0f} {row.wal_bytes:8.0f}"
     )
     click.echo(f"{row.name:46}{figures}")
 

@@ -146,7 +146,7 @@ def main(sizes: tuple[int, ...], minutes: float) -> None:
                         onlookers = Onlookers(url)
                         cases = compare(empty, bench, onlookers)
                     click.echo(f"\n{onlookers.answered} questions were answered meanwhile. What is left of the speed:")
-                    left = _left(cases)
+                    left = remaining(cases)
                     click.echo("\n".join(disk.lines()))
                     memory = soak(bench, collectors, minutes)
                 results[str(stored)] = {
@@ -164,16 +164,16 @@ def _fill(url: str, events: int, seed: int) -> None:
     fill.settle(url, lambda line: click.echo(line, err=True))
 
 
-def _left(cases: list[list[tuple[Row, Row]]]) -> dict[str, float]:
+def remaining(cases: list[list[tuple[Row, Row]]]) -> dict[str, float]:
     """What is left of the speed, by case: the median of its rounds; prints it."""
-    left: dict[str, float] = {}
+    found: dict[str, float] = {}
     for pairs in cases:
         ratios = [after.requests_per_second / before.requests_per_second for before, after in pairs]
-        left[pairs[0][0].name] = value = round(median(ratios), 3)
+        found[pairs[0][0].name] = value = round(median(ratios), 3)
         rounds = ", ".join(f"{ratio:.2f}" for ratio in ratios)
         reached = "" if value >= 1 - MOST_LOST else "   MISSED"
         click.echo(f"{pairs[0][0].name:46}{value:8.3f} of {rounds}   floor {1 - MOST_LOST:.2f}{reached}")
-    return left
+    return found
 
 
 @contextmanager

@@ -24,7 +24,7 @@ from tests.bench import answering, disk, yardstick
 from tests.bench.cases import CASES, COPIED, EVENTS, MAIN, PROCESSES, ROUNDS, SECONDS, WARM_UP_SECONDS, Case, transcript
 from tests.bench.figures import BASELINE, HEADS, Pass, Row, middle, print_ratios, print_row, ratios
 from tests.bench.kernel import as_on_a_server
-from tests.bench.processes import cpu_of, memory_mb
+from tests.bench.processes import cpu_of, cpu_of_ended, family, memory_mb
 from tests.bench.server import SETTINGS, another_database, fill_log
 from tests.bench.wrk import Load, NoWrk, send, write_bodies
 from tests.fixtures.collector import Collector, close_all, start_sharing
@@ -120,10 +120,10 @@ class Bench:
         return row
 
     def _round(self, case: Case, url: str, path: Path) -> Row:
-        pids = [collector.process.pid for collector in self._collectors]
-        before = cpu_of(pids), cpu_of([self._postgres.pid or 0]), self._wal()
+        pids, server = [collector.process.pid for collector in self._collectors], self._postgres.pid or 0
+        before = cpu_of(pids), cpu_of([server]), cpu_of_ended(), self._wal()
         load = self.load(url, case, path, SECONDS)
-        after = cpu_of(pids), cpu_of([self._postgres.pid or 0]), self._wal()
+        after = cpu_of(pids), cpu_of([server]), cpu_of_ended(), self._wal()
         things = load.requests * (case.size if case.path == EVENTS else 1)
         return Row(
             case.name,
@@ -134,8 +134,10 @@ class Bench:
             load.failed,
             round((after[0] - before[0]) / load.seconds, 2),
             round((after[1] - before[1]) / load.seconds, 2),
+            round((after[2] - before[2]) / load.seconds, 2),
             [round(memory_mb(pid), 1) for pid in pids],
-            round((after[2] - before[2]) / things, 1),
+            round(sum(memory_mb(pid) for pid in family(server)), 1),
+            round((after[3] - before[3]) / things, 1),
             load.p99_against_p50,
         )
 

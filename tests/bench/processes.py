@@ -1,6 +1,7 @@
 """What processes have used: CPU seconds and memory, from /proc."""
 
 import os
+import resource
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -30,12 +31,22 @@ def cpu_of(pids: Iterable[int]) -> float:
     return sum(cpu_seconds(each) for pid in pids for each in family(pid))
 
 
+def cpu_of_ended() -> float:
+    """CPU time of those that this process started and that have ended, seconds."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 def memory_mb(pid: int) -> float:
-    """Memory of one process in MB (10^6 bytes), its share of what it has together with others included (PSS)."""
-    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-        if line.startswith("Pss:"):
-            return int(line.split()[1]) * 1024 / 1e6
-    return 0.0
+    """Memory of one process in MB (10^6 bytes), its share of what it has together with others included (PSS).
+
+    0.0 when the process is gone.
+    """
+    try:
+        text = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0.0
+    return next((int(line.split()[1]) * 1024 / 1e6 for line in text.splitlines() if line.startswith("Pss:")), 0.0)
 
 
 def _stat(pid: int) -> list[str]:

@@ -1,13 +1,32 @@
-"""The ratios of `make bench` are those of each pass, and their median."""
+"""The ratios of `make bench` are those of each pass, and their median; its rows have the figures of every process."""
+
+import subprocess
+import sys
 
 import pytest
 
-from tests.bench.figures import TARGETS, Pass, Row, middle, ratios
+from tests.bench import growth
+from tests.bench.figures import HEADS, TARGETS, Pass, Row, middle, print_row, ratios
+from tests.bench.processes import cpu_of_ended, memory_mb
 from tests.bench.wrk import Load
 
 
 def row(rate: float, *, size: int = 1, slow: float = 2.0) -> Row:
-    return Row(f"events, {size} a batch", rate, rate * size, 1.0, slow, 0, 1.0, 0.5, [50.0, 54.0], 1000.0, slow)
+    return Row(
+        name=f"events, {size} a batch",
+        requests_per_second=rate,
+        events_per_second=rate * size,
+        p50_ms=1.0,
+        p99_ms=slow,
+        failed=0,
+        cpu_collector=1.1,
+        cpu_postgresql=0.5,
+        cpu_client=0.2,
+        memory_mb=[50.0, 54.0],
+        memory_postgresql_mb=400.0,
+        wal_bytes=1000.0,
+        p99_against_p50=slow,
+    )
 
 
 def one_pass(speed: float, at_ten: float) -> Pass:
@@ -38,3 +57,30 @@ def test_the_middle_is_the_round_of_median_speed_and_the_median_of_the_slowest(o
 def test_what_bare_answered_before_and_after_counts_together() -> None:
     both = Load(1000, 1.0, 0, 2.0, 4.0) + Load(800, 1.0, 1, 4.0, 8.0)
     assert (both.per_second, both.failed, both.p50_ms, both.p99_against_p50) == (900.0, 1, 3.0, 2.0)
+
+
+def test_a_row_stands_below_its_heads_and_has_the_figures_of_each_process(capsys: pytest.CaptureFixture[str]) -> None:
+    print_row(row(1234.0, size=10))
+    line = capsys.readouterr().out.rstrip()
+    assert len(line) == len(f"{'':46}{HEADS}")
+    assert line.split()[-8:] == ["0", "1.10", "0.50", "0.20", "50", "54", "400", "1000"]
+
+
+def test_what_is_left_beside_stored_events_is_the_median_of_the_pairs(capsys: pytest.CaptureFixture[str]) -> None:
+    pairs = [(row(1000), row(800)), (row(500), row(450)), (row(2000), row(1000))]
+    assert growth.remaining([pairs, [(row(100, size=10), row(84.9, size=10))]]) == {
+        "events, 1 a batch": 0.8,
+        "events, 10 a batch": 0.849,
+    }
+    first, second = capsys.readouterr().out.splitlines()
+    assert "0.800 of 0.80, 0.90, 0.50" in first
+    assert "MISSED" in first
+    assert "MISSED" in second
+
+
+def test_a_process_that_has_ended_has_used_time_and_has_no_memory() -> None:
+    before = cpu_of_ended()
+    busy = subprocess.Popen([sys.executable, "-c", "import time\nwhile time.process_time() < 0.3: pass"])
+    busy.wait()
+    assert 0.3 <= cpu_of_ended() - before < 3.0
+    assert memory_mb(busy.pid) == 0.0
