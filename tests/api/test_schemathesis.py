@@ -18,7 +18,6 @@ EXCLUDED = "negative_data_rejection"
 
 
 @pytest.mark.slow
-@pytest.mark.any_python
 def test_every_answer_is_a_documented_one(collector: Collector, tmp_path: Path) -> None:
     run = subprocess.run(
         [

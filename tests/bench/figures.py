@@ -32,7 +32,8 @@ TARGETS = {
 class Row:
     """A case's figures; CPU in seconds of one core a second, memory in MB, WAL in bytes an event or a transcript.
 
-    CPU of both collectors, all of PostgreSQL, and wrk; memory of each collector, and all of PostgreSQL's.
+    CPU of both collectors, all of PostgreSQL, and wrk; memory of each collector, and of all of PostgreSQL, None where
+    that can't be seen.
     """
 
     name: str
@@ -45,7 +46,7 @@ class Row:
     cpu_postgresql: float
     cpu_client: float
     memory_mb: list[float]
-    memory_postgresql_mb: float
+    memory_postgresql_mb: float | None
     wal_bytes: float
     p99_against_p50: float
 
@@ -91,11 +92,12 @@ def ratios(rows: Sequence[Row], passes: Sequence[Pass], disk: float, unchanged: 
 
 def print_row(row: Row) -> None:
     """One line of the table."""
+    postgresql = "-" if row.memory_postgresql_mb is None else f"{row.memory_postgresql_mb:.0f}"
     figures = (
         f"{row.requests_per_second:10.0f} {row.events_per_second:9.0f} {row.p50_ms:8.1f} {row.p99_ms:8.1f}"
         f" {row.p99_against_p50:5.1f} {row.failed:6d} {row.cpu_collector:6.2f} {row.cpu_postgresql:6.2f}"
         f" {row.cpu_client:6.2f} {' '.join(f'{memory:.0f}' for memory in row.memory_mb):>9}"
-        f" {row.memory_postgresql_mb:7.0f} {row.wal_bytes:8.0f}"
+        f" {postgresql:>7} {row.wal_bytes:8.0f}"
     )
     click.echo(f"{row.name:46}{figures}")
 

@@ -1,103 +1,65 @@
 """How much slower with millions of stored events and everybody looking: `python -m tests.bench.growth`.
 
 The cases of `make bench` that count, on a database with so many events of the last 90 days while every panel of every
-dashboard is asked every 30 s, as an open Grafana does, and right before on an empty one, three times in turn, for a
-machine is not as fast all the time; how much of the disk an event takes, and the memory of the collectors while they
-take in batches of ten for some minutes. The last line is one JSON object.
+dashboard is asked every 30 s, taking turns with a database that began empty, for a machine is not as fast all the time;
+how much of the disk an event takes, and the memory of the collectors while they take in batches of ten for some
+minutes. The last line is one JSON object.
 """
 
 import json
 import tempfile
-import threading
-import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
-from itertools import cycle, pairwise
+from itertools import pairwise
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 import click
-import psycopg
 
 from dev import fill
 from dev.embedded import EmbeddedPostgres
-from grafana.sources import DASHBOARDS
-from tests.bench.cases import CASES, MAIN, PROCESSES, ROUNDS
-from tests.bench.dashboards import ROLES
+from tests.bench.cases import CASES, MAIN, PROCESSES
 from tests.bench.figures import HEADS, Row, print_row
 from tests.bench.ingest import Bench
 from tests.bench.kernel import as_on_a_server
+from tests.bench.onlookers import REFRESH_SECONDS, Onlookers
 from tests.bench.processes import memory_mb
 from tests.bench.reporting import measure_storage
 from tests.bench.server import SETTINGS, another_database, fill_log
 from tests.bench.wrk import NoWrk
-from tests.dashboards.macros import expand
 from tests.fixtures.collector import Collector, close_all, start_sharing
 from tests.fixtures.postgres import migrate
 
 DAYS = timedelta(days=90)
-REFRESH_SECONDS = 30.0
-SPAN = timedelta(hours=24)
+# An even number, so that each database is the first as often as the other.
+PAIRS = 4
 SOAK_SECONDS = 30.0
 # What may be lost, of the events a second.
 MOST_LOST = 0.15
 
 
-class Onlookers:
-    """Whoever has all dashboards open: asks one panel's question after another, each of them every REFRESH_SECONDS."""
-
-    def __init__(self, url: str) -> None:
-        self._url = url
-        panels = [panel for make in DASHBOARDS for panel in make().json()["panels"]]
-        self._every = REFRESH_SECONDS / len(panels)
-        self._panels = cycle(panels)
-        self.answered = 0
-
-    @contextmanager
-    def looking(self) -> Iterator[None]:
-        """They look meanwhile, and go on next time where they stop now, so that each panel has its turn."""
-        stopped = threading.Event()
-        with ThreadPoolExecutor(1) as pool:
-            looking = pool.submit(self._look, stopped)
-            try:
-                yield
-            finally:
-                stopped.set()
-                looking.result()
-
-    def _look(self, stopped: threading.Event) -> None:
-        due = time.monotonic()
-        while not stopped.wait(max(0.0, due - time.monotonic())):
-            panel, now = next(self._panels), datetime.now(UTC)
-            with psycopg.connect(self._url, user=ROLES[panel["datasource"]["uid"]], autocommit=True) as reader:
-                reader.execute(expand(panel["targets"][0]["rawSql"], now - SPAN, now).encode()).fetchall()
-            self.answered += 1
-            due += self._every
-
-
 def compare(empty: Bench, full: Bench, onlookers: Onlookers) -> list[list[tuple[Row, Row]]]:
-    """Rounds of each case that counts: on the empty database, and right after on the full one while everybody looks.
+    """Pairs of rounds of each case that counts: on the database that was empty, and on the full one while all look.
 
-    Each ends at rest, for what one stored is counted a while later, at the other's expense.
+    They take turns in being the first, and each begins at rest: what one stored is counted a while later, and the other
+    is not to pay for it. A round is as long as dashboards take to ask everything once.
     """
     for bench in (empty, full):
         bench.settle()
     found = []
     for case in MAIN:
         pairs = []
-        for _ in range(ROUNDS):
-            before = empty.measure(case, rounds=1)
-            print_row(before)
-            empty.rest()
-            with onlookers.looking():
-                after = full.measure(case, rounds=1)
-            full.rest()
-            print_row(replace(after, name="  beside what is stored"))
-            pairs.append((before, after))
+        for number in range(PAIRS):
+            rows: dict[Bench, Row] = {}
+            for bench in (full, empty) if number % 2 else (empty, full):
+                with onlookers.looking() if bench is full else nullcontext():
+                    rows[bench] = bench.measure(case, rounds=1, seconds=REFRESH_SECONDS)
+                print_row(replace(rows[bench], name="  beside what is stored") if bench is full else rows[bench])
+                bench.rest()
+            pairs.append((rows[empty], rows[full]))
         found.append(pairs)
     return found
 
@@ -145,12 +107,13 @@ def main(sizes: tuple[int, ...], minutes: float) -> None:
                         empty = Bench(folder, postgres, others, database=f"empty_{seed}")
                         onlookers = Onlookers(url)
                         cases = compare(empty, bench, onlookers)
-                    click.echo(f"\n{onlookers.answered} questions were answered meanwhile. What is left of the speed:")
+                    click.echo(f"\n{onlookers.words()} What is left of the speed:")
                     left = remaining(cases)
                     click.echo("\n".join(disk.lines()))
                     memory = soak(bench, collectors, minutes)
                 results[str(stored)] = {
                     "left": left,
+                    "questions": {"due": onlookers.due, "answered": onlookers.answered, "given up": onlookers.given_up},
                     "disk": asdict(disk),
                     "memory_mb": memory,
                     "cases": [[list(map(asdict, pair)) for pair in pairs] for pairs in cases],
@@ -165,14 +128,15 @@ def _fill(url: str, events: int, seed: int) -> None:
 
 
 def remaining(cases: list[list[tuple[Row, Row]]]) -> dict[str, float]:
-    """What is left of the speed, by case: the median of its rounds; prints it."""
+    """What is left of the speed, by case: the median of its pairs; prints it."""
     found: dict[str, float] = {}
     for pairs in cases:
+        case = pairs[0][0].name
         ratios = [after.requests_per_second / before.requests_per_second for before, after in pairs]
-        found[pairs[0][0].name] = value = round(median(ratios), 3)
-        rounds = ", ".join(f"{ratio:.2f}" for ratio in ratios)
-        reached = "" if value >= 1 - MOST_LOST else "   MISSED"
-        click.echo(f"{pairs[0][0].name:46}{value:8.3f} of {rounds}   floor {1 - MOST_LOST:.2f}{reached}")
+        found[case] = median(ratios)
+        each = ", ".join(f"{ratio:.2f}" for ratio in ratios)
+        missed = "   MISSED" if found[case] < 1 - MOST_LOST else ""
+        click.echo(f"{case:46}{found[case]:8.3f} of {each}   floor {1 - MOST_LOST:.2f}{missed}")
     return found
 
 

@@ -24,7 +24,7 @@ from tests.bench import answering, disk, yardstick
 from tests.bench.cases import CASES, COPIED, EVENTS, MAIN, PROCESSES, ROUNDS, SECONDS, WARM_UP_SECONDS, Case, transcript
 from tests.bench.figures import BASELINE, HEADS, Pass, Row, middle, print_ratios, print_row, ratios
 from tests.bench.kernel import as_on_a_server
-from tests.bench.processes import cpu_of, cpu_of_ended, family, memory_mb
+from tests.bench.processes import cpu_of, cpu_of_ended, family_memory_mb, memory_mb
 from tests.bench.server import SETTINGS, another_database, fill_log
 from tests.bench.wrk import Load, NoWrk, send, write_bodies
 from tests.fixtures.collector import Collector, close_all, start_sharing
@@ -86,11 +86,11 @@ class Bench:
         os.sync()
         time.sleep(REST_SECONDS)
 
-    def measure(self, case: Case, rounds: int = ROUNDS) -> Row:
-        """Warms up, then measures several rounds; their middle."""
+    def measure(self, case: Case, rounds: int = ROUNDS, seconds: float = SECONDS) -> Row:
+        """Warms up, then measures several rounds of so many seconds; their middle."""
         path, url = self.bodies(case), self._collectors[0].url + case.path
         self.load(url, case, path, WARM_UP_SECONDS)
-        return middle([self._round(case, url, path) for _ in range(rounds)])
+        return middle([self._round(case, url, path, seconds) for _ in range(rounds)])
 
     def compare(self, cases: Sequence[Case]) -> Pass:
         """A round of each of these, which are among MAIN, right after what it is compared with; bare, after it too."""
@@ -119,10 +119,10 @@ class Bench:
         print_row(row)
         return row
 
-    def _round(self, case: Case, url: str, path: Path) -> Row:
+    def _round(self, case: Case, url: str, path: Path, seconds: float) -> Row:
         pids, server = [collector.process.pid for collector in self._collectors], self._postgres.pid or 0
         before = cpu_of(pids), cpu_of([server]), cpu_of_ended(), self._wal()
-        load = self.load(url, case, path, SECONDS)
+        load = self.load(url, case, path, seconds)
         after = cpu_of(pids), cpu_of([server]), cpu_of_ended(), self._wal()
         things = load.requests * (case.size if case.path == EVENTS else 1)
         return Row(
@@ -136,7 +136,7 @@ class Bench:
             round((after[1] - before[1]) / load.seconds, 2),
             round((after[2] - before[2]) / load.seconds, 2),
             [round(memory_mb(pid), 1) for pid in pids],
-            round(sum(memory_mb(pid) for pid in family(server)), 1),
+            family_memory_mb(server),
             round((after[3] - before[3]) / things, 1),
             load.p99_against_p50,
         )

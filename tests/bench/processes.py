@@ -38,15 +38,24 @@ def cpu_of_ended() -> float:
 
 
 def memory_mb(pid: int) -> float:
-    """Memory of one process in MB (10^6 bytes), its share of what it has together with others included (PSS).
+    """Memory of one process in MB (10^6 bytes), its share of what it has together with others included (PSS)."""
+    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+        if line.startswith("Pss:"):
+            return int(line.split()[1]) * 1024 / 1e6
+    return 0.0
 
-    0.0 when the process is gone.
-    """
-    try:
-        text = Path(f"/proc/{pid}/smaps_rollup").read_text()
-    except (FileNotFoundError, ProcessLookupError):
-        return 0.0
-    return next((int(line.split()[1]) * 1024 / 1e6 for line in text.splitlines() if line.startswith("Pss:")), 0.0)
+
+def family_memory_mb(pid: int) -> float | None:
+    """That of a process and all that descend from it; None where they are another account's, and the kernel says no."""
+    total = 0.0
+    for each in family(pid):
+        try:
+            total += memory_mb(each)
+        except PermissionError:
+            return None
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # It has ended meanwhile.
+    return round(total, 1)
 
 
 def _stat(pid: int) -> list[str]:
