@@ -57,7 +57,8 @@ def compare(empty: Bench, full: Bench, onlookers: Onlookers) -> list[list[tuple[
             for bench in (full, empty) if number % 2 else (empty, full):
                 with onlookers.looking() if bench is full else nullcontext():
                     rows[bench] = bench.measure(case, rounds=1, seconds=REFRESH_SECONDS)
-                print_row(replace(rows[bench], name="  beside what is stored") if bench is full else rows[bench])
+                name = f"{case.name}, beside what is stored" if bench is full else case.name
+                print_row(replace(rows[bench], name=name))
                 bench.rest()
             pairs.append((rows[empty], rows[full]))
         found.append(pairs)
