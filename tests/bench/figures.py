@@ -16,6 +16,8 @@ HEADS = (
     f" {'coll.':>6} {'pg':>6} {'wrk':>6} {'MB each':>9} {'pg MB':>7} {'WAL B':>8}"
 )
 
+# What stored events may cost, of the requests a second.
+MOST_LOST = 0.15
 # Ratio -> what is owed and what is wanted, and whether more is better.
 TARGETS = {
     "events at 100 a batch, against the bulk copy": (0.30, 0.40, True),
@@ -72,6 +74,10 @@ class Pass:
         return row.events_per_second / self.copied
 
 
+# Rounds of one case: on a database that began empty, and beside stored events.
+Pairs = list[tuple[Row, Row]]
+
+
 def middle(rows: Sequence[Row]) -> Row:
     """The round of median speed, with the median of p99 against p50."""
     row = sorted(rows, key=lambda row: row.requests_per_second)[len(rows) // 2]
@@ -111,3 +117,16 @@ def print_ratios(found: dict[str, float]) -> None:
         reached = "goal" if (value >= goal) == more else "floor" if (value >= floor) == more else "MISSED"
         was = f"{before[name]:.3f}" if name in before else "-"
         click.echo(f"{name:60}{value:8.3f}{floor:8.2f}{goal:8.2f}{was:>10}  {reached}")
+
+
+def remaining(cases: Sequence[Pairs]) -> dict[str, float]:
+    """What is left of the speed, by case: the median of its pairs; prints it."""
+    found: dict[str, float] = {}
+    for pairs in cases:
+        case = pairs[0][0].name
+        left = [after.requests_per_second / before.requests_per_second for before, after in pairs]
+        found[case] = median(left)
+        each = ", ".join(f"{ratio:.2f}" for ratio in left)
+        missed = "   MISSED" if found[case] < 1 - MOST_LOST else ""
+        click.echo(f"{case:46}{found[case]:8.3f} of {each}   floor {1 - MOST_LOST:.2f}{missed}")
+    return found

@@ -14,7 +14,6 @@ from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import click
@@ -22,13 +21,13 @@ import click
 from dev import fill
 from dev.embedded import EmbeddedPostgres
 from tests.bench.cases import CASES, MAIN, PROCESSES
-from tests.bench.figures import HEADS, Row, print_row
+from tests.bench.figures import HEADS, Pairs, print_row, remaining
 from tests.bench.ingest import Bench
 from tests.bench.kernel import as_on_a_server
-from tests.bench.onlookers import REFRESH_SECONDS, Onlookers
 from tests.bench.processes import memory_mb
 from tests.bench.reporting import measure_storage
 from tests.bench.server import SETTINGS, another_database, fill_log
+from tests.bench.viewers import REFRESH_SECONDS, Viewers
 from tests.bench.wrk import NoWrk
 from tests.fixtures.collector import Collector, close_all, start_sharing
 from tests.fixtures.postgres import migrate
@@ -37,11 +36,9 @@ DAYS = timedelta(days=90)
 # An even number, so that each database is the first as often as the other.
 PAIRS = 4
 SOAK_SECONDS = 30.0
-# What may be lost, of the events a second.
-MOST_LOST = 0.15
 
 
-def compare(empty: Bench, full: Bench, onlookers: Onlookers) -> list[list[tuple[Row, Row]]]:
+def compare(empty: Bench, full: Bench, viewers: Viewers) -> list[Pairs]:
     """Pairs of rounds of each case that counts: on the database that was empty, and on the full one while all look.
 
     They take turns in being the first, and each begins at rest: what one stored is counted a while later, and the other
@@ -51,11 +48,11 @@ def compare(empty: Bench, full: Bench, onlookers: Onlookers) -> list[list[tuple[
         bench.settle()
     found = []
     for case in MAIN:
-        pairs = []
+        pairs: Pairs = []
         for number in range(PAIRS):
-            rows: dict[Bench, Row] = {}
+            rows = {}
             for bench in (full, empty) if number % 2 else (empty, full):
-                with onlookers.looking() if bench is full else nullcontext():
+                with viewers.looking() if bench is full else nullcontext():
                     rows[bench] = bench.measure(case, rounds=1, seconds=REFRESH_SECONDS)
                 name = f"{case.name}, beside what is stored" if bench is full else case.name
                 print_row(replace(rows[bench], name=name))
@@ -103,18 +100,18 @@ def main(sizes: tuple[int, ...], minutes: float) -> None:
                 disk = measure_storage(url)
                 click.echo(f"\n{f'empty, then beside {stored:,} events':46}{HEADS}")
                 with _collectors(url) as collectors:
-                    bench = Bench(folder, postgres, collectors, first=2**24 * seed)
+                    full = Bench(folder, postgres, collectors, first=2**24 * seed)
                     with another_database(postgres, f"empty_{seed}") as empty_url, _collectors(empty_url) as others:
                         empty = Bench(folder, postgres, others, database=f"empty_{seed}")
-                        onlookers = Onlookers(url)
-                        cases = compare(empty, bench, onlookers)
-                    click.echo(f"\n{onlookers.words()} What is left of the speed:")
+                        viewers = Viewers(url)
+                        cases = compare(empty, full, viewers)
+                    click.echo(f"\n{viewers.words()} What is left of the speed:")
                     left = remaining(cases)
                     click.echo("\n".join(disk.lines()))
-                    memory = soak(bench, collectors, minutes)
+                    memory = soak(full, collectors, minutes)
                 results[str(stored)] = {
                     "left": left,
-                    "questions": {"due": onlookers.due, "answered": onlookers.answered, "given up": onlookers.given_up},
+                    "questions": {"due": viewers.due, "answered": viewers.answered, "given up": viewers.given_up},
                     "disk": asdict(disk),
                     "memory_mb": memory,
                     "cases": [[list(map(asdict, pair)) for pair in pairs] for pairs in cases],
@@ -126,19 +123,6 @@ def _fill(url: str, events: int, seed: int) -> None:
     end = datetime.now(UTC)
     fill.fill(url, end - DAYS, end, events, seed=seed, report=lambda line: click.echo(line, err=True))
     fill.settle(url, lambda line: click.echo(line, err=True))
-
-
-def remaining(cases: list[list[tuple[Row, Row]]]) -> dict[str, float]:
-    """What is left of the speed, by case: the median of its pairs; prints it."""
-    found: dict[str, float] = {}
-    for pairs in cases:
-        case = pairs[0][0].name
-        ratios = [after.requests_per_second / before.requests_per_second for before, after in pairs]
-        found[case] = median(ratios)
-        each = ", ".join(f"{ratio:.2f}" for ratio in ratios)
-        missed = "   MISSED" if found[case] < 1 - MOST_LOST else ""
-        click.echo(f"{case:46}{found[case]:8.3f} of {each}   floor {1 - MOST_LOST:.2f}{missed}")
-    return found
 
 
 @contextmanager

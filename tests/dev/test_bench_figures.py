@@ -1,16 +1,8 @@
 """The ratios of `make bench` are those of each pass, and their median; its rows have the figures of every process."""
 
-import subprocess
-import sys
-import time
-
-import psycopg
 import pytest
 
-from tests.bench import growth, onlookers
-from tests.bench.figures import HEADS, TARGETS, Pass, Row, middle, print_row, ratios
-from tests.bench.onlookers import Onlookers
-from tests.bench.processes import cpu_of_ended, family_memory_mb, memory_mb
+from tests.bench.figures import HEADS, TARGETS, Pass, Row, middle, print_row, ratios, remaining
 from tests.bench.wrk import Load
 
 
@@ -72,7 +64,7 @@ def test_a_row_stands_below_its_heads_and_has_the_figures_of_each_process(capsys
 def test_what_is_left_beside_stored_events_is_the_median_of_the_pairs(capsys: pytest.CaptureFixture[str]) -> None:
     pairs = [(row(1000), row(800)), (row(500), row(450)), (row(2000), row(1000))]
     single = [[(row(100, size=size), row(rate, size=size))] for size, rate in ((10, 84.99), (100, 85.0))]
-    assert growth.remaining([pairs, *single]) == {
+    assert remaining([pairs, *single]) == {
         "events, 1 a batch": 0.8,
         "events, 10 a batch": 0.8499,
         "events, 100 a batch": 0.85,
@@ -80,34 +72,3 @@ def test_what_is_left_beside_stored_events_is_the_median_of_the_pairs(capsys: py
     lines = capsys.readouterr().out.splitlines()
     assert "0.800 of 0.80, 0.90, 0.50" in lines[0]
     assert ["MISSED" in line for line in lines] == [True, True, False]
-
-
-def test_onlookers_keep_their_pace_and_stop(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(onlookers, "REFRESH_SECONDS", 7.0)
-    looking = Onlookers(database_url)
-    with looking.looking():
-        time.sleep(1.0)
-    first = looking.due
-    with looking.looking():
-        time.sleep(1.0)
-    asked = looking.answered
-    assert 5 <= first < looking.due
-    assert 2 <= asked <= looking.due
-    assert looking.given_up == 0
-    time.sleep(0.3)
-    assert looking.answered == asked
-
-
-def test_onlookers_who_get_no_answer_say_so(database_url: str) -> None:
-    with pytest.raises(psycopg.OperationalError), Onlookers("postgresql://127.0.0.1:9/none").looking():
-        time.sleep(0.1)
-
-
-def test_a_process_that_has_ended_has_used_time_and_is_not_looked_at_for_memory() -> None:
-    before = cpu_of_ended()
-    busy = subprocess.Popen([sys.executable, "-c", "import time\nwhile time.process_time() < 0.3: pass"])
-    busy.wait()
-    assert cpu_of_ended() - before >= 0.3
-    assert family_memory_mb(busy.pid) == 0.0
-    with pytest.raises(FileNotFoundError):
-        memory_mb(busy.pid)

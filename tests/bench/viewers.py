@@ -1,4 +1,4 @@
-"""Whoever has all dashboards open while something is measured."""
+"""People who have all dashboards open while something is measured."""
 
 import threading
 import time
@@ -18,7 +18,7 @@ REFRESH_SECONDS = 30.0
 SPAN = timedelta(hours=24)
 
 
-class Onlookers:
+class Viewers:
     """Asks one panel's question after another, at an even pace, so that each comes once in REFRESH_SECONDS.
 
     A Grafana asks those of one dashboard at once; here the load is the same in whatever seconds are measured.
